@@ -1,0 +1,1 @@
+"""How a flagged image is reprocessed, and when a candidate is accepted."""

@@ -1,0 +1,1 @@
+"""Generators, discriminators, presets and style packs."""

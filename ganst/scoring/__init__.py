@@ -1,0 +1,1 @@
+"""Scores of a stylized image given its source: columns, detector, calibration."""

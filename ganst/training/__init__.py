@@ -1,0 +1,1 @@
+"""Losses, augmentation, averaging and the training loop."""

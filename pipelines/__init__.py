@@ -1,0 +1,1 @@
+"""Files, shards, Parquet, Dask and reports. One module a stage."""
