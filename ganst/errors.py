@@ -1,0 +1,9 @@
+"""What a caller may want to handle, one sentence each."""
+
+
+class StylePackError(ValueError):
+    """A style pack cannot be used: a file is missing, damaged or of another kind."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on."""

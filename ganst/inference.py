@@ -1,0 +1,75 @@
+"""Stylization: pixels in, pixels of the same size out."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ganst.models.generator import ResnetGenerator
+from ganst.pixels import pad_to_stride, to_model, to_pixels
+
+Precision = Literal["bf16", "fp32"]
+
+# Smaller images are mirrored up to this side: below it the reflection pads inside the network do not fit.
+SMALLEST_SIDE_PX = 64
+
+
+def choose_precision() -> Precision:
+    """bf16 where the GPU or the CPU multiplies it natively, fp32 elsewhere."""
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    has_bf16 = torch.backends.cpu.get_cpu_capability() == "AVX512" and _cpu_multiplies_bf16()
+    return "bf16" if has_bf16 else "fp32"
+
+
+def _cpu_multiplies_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+class Stylizer:
+    """A generator made ready for one precision on one device."""
+
+    def __init__(
+        self,
+        generator: ResnetGenerator,
+        precision: Precision,
+        *,
+        strength: float = 1.0,
+        device: torch.device | None = None,
+    ) -> None:
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must be between 0 and 1, got {strength}")
+        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.strength = strength
+        self.stride = generator.config.stride
+        # Channels last: with the group-norm form of instance norm, twice as fast in bf16 on a CPU.
+        self.generator = generator.eval().to(
+            device=self.device, dtype=self.dtype, memory_format=torch.channels_last
+        )
+
+    @torch.inference_mode()
+    def stylize(self, images: Sequence[Tensor]) -> list[Tensor]:
+        """uint8 `[3, H, W]` each, any sizes from 1 x 1 -> the same shapes.
+
+        One image at a time: a convolution may sum in another order for another batch size, and an
+        output must not depend on its batch mates.
+        """
+        return [self._stylize_one(image) for image in images]
+
+    def _stylize_one(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        padded, (top, left) = pad_to_stride(image[None], self.stride, SMALLEST_SIDE_PX)
+        x = to_model(padded.to(self.device), self.dtype)
+        y = self.generator(x.contiguous(memory_format=torch.channels_last))
+        styled = to_pixels(y)[0, :, top : top + height, left : left + width].cpu()
+        return blend(image, styled, self.strength)
+
+
+def blend(source: Tensor, styled: Tensor, strength: float) -> Tensor:
+    """`strength` of the stylized image over the source, both uint8 `[3, H, W]`; 1.0 gives `styled` itself."""
+    if strength == 1:
+        return styled
+    mixed = torch.lerp(source.float(), styled.float(), strength)
+    return mixed.add(0.5).clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,50 @@
+"""The two ranges of an image, and padding to a network's stride. Ranges live here only.
+
+*Pixels* are uint8 `[N, 3, H, W]` or `[3, H, W]` in [0, 255]; *model images* are floats of the same shape in [-1, 1].
+"""
+
+import torch
+from torch import Tensor
+
+
+def to_model(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 `[..., 3, H, W]` in [0, 255] -> `dtype` in [-1, 1]."""
+    return (pixels.to(torch.float32) / 127.5 - 1).to(dtype)
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Floats `[..., 3, H, W]` in [-1, 1] -> uint8; undoes `to_model` exactly on all 256 levels."""
+    # +128, not +127.5: the cast truncates, so the extra half rounds to nearest.
+    return (images.to(torch.float32) * 127.5 + 128).clamp(0, 255).to(torch.uint8)
+
+
+def reflect_indices(size: int, before: int, after: int) -> Tensor:
+    """int64 `[before + size + after]`: positions of a line of `size` pixels mirrored at both ends.
+
+    Mirrors as often as needed, so a pad may be larger than the line itself (torch's reflection pad refuses that).
+    """
+    period = max(2 * (size - 1), 1)
+    positions = torch.arange(-before, size + after) % period
+    return torch.minimum(positions, (period - positions) % period) if size > 1 else positions * 0
+
+
+def pad_to_stride(images: Tensor, stride: int, smallest: int) -> tuple[Tensor, tuple[int, int]]:
+    """Mirror `[N, C, H, W]` up to multiples of `stride`, at least `smallest` a side.
+
+    Returns:
+        The padded images and the (top, left) corner of the original inside them.
+
+    """
+    height, width = images.shape[-2:]
+    top, bottom = _margins(height, stride, smallest)
+    left, right = _margins(width, stride, smallest)
+    if top or bottom:
+        images = images.index_select(-2, reflect_indices(height, top, bottom).to(images.device))
+    if left or right:
+        images = images.index_select(-1, reflect_indices(width, left, right).to(images.device))
+    return images, (top, left)
+
+
+def _margins(size: int, stride: int, smallest: int) -> tuple[int, int]:
+    target = max(-(-size // stride) * stride, smallest)
+    return (target - size) // 2, target - size - (target - size) // 2

@@ -1,0 +1,55 @@
+"""Training images decoded once and kept as uint8; random crops come from here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganst.pixels import to_model
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBank:
+    """Images of any sizes, uint8 `[3, H, W]`, on the device that trains."""
+
+    images: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, images: Sequence[Tensor], device: torch.device, largest_side: int) -> "ImageBank":
+        """Keep `images` at no more than `largest_side` pixels a side."""
+        return cls(tuple(_fit(image, largest_side).to(device) for image in images))
+
+    def crops(
+        self,
+        count: int,
+        size: int,
+        zoom: tuple[float, float],
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Floats `[count, 3, size, size]` in [-1, 1]: random images, places, zooms and mirrorings.
+
+        A zoom of z shows 1/z of the pixels of a side: `size / z` source pixels become `size`.
+        """
+        return torch.stack([self._crop(size, zoom, generator) for _ in range(count)])
+
+    def _crop(self, size: int, zoom: tuple[float, float], generator: torch.Generator) -> Tensor:
+        draw = torch.rand(4, generator=generator).tolist()
+        image = self.images[int(torch.randint(len(self.images), (1,), generator=generator))]
+        height, width = image.shape[-2:]
+        side = min(round(size / (zoom[0] + (zoom[1] - zoom[0]) * draw[0])), height, width)
+        top, left = int(draw[1] * (height - side + 1)), int(draw[2] * (width - side + 1))
+        window = to_model(image[:, top : top + side, left : left + side])
+        crop = F.interpolate(
+            window[None], size=(size, size), mode="bilinear", antialias=True, align_corners=False
+        )[0]
+        return crop.flip(-1) if draw[3] < 0.5 else crop
+
+
+def _fit(image: Tensor, largest_side: int) -> Tensor:
+    scale = largest_side / max(image.shape[-2:])
+    if scale >= 1:
+        return image
+    size = [max(round(side * scale), 1) for side in image.shape[-2:]]
+    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]

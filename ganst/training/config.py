@@ -1,0 +1,52 @@
+"""What a training run is told."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """When training ends: after so many minutes or after so many images, whichever is given."""
+
+    minutes: float | None = None
+    images: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.images is None):
+            raise ValueError(
+                f"give either minutes or images: got minutes={self.minutes}, images={self.images}"
+            )
+        if (self.minutes or self.images or 0) <= 0:
+            raise ValueError(f"a budget must be positive: got {self.minutes or self.images}")
+
+    def progress(self, *, elapsed_s: float, num_images: int) -> float:
+        """The share of the budget that is spent, 0 to 1."""
+        spent = elapsed_s / 60 / self.minutes if self.minutes else num_images / (self.images or 1)
+        return min(spent, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """Weights, rates and sizes of the CUT objective (arXiv:2007.15651) as this project trains it."""
+
+    preset: str = "fast"
+    crop_px: int = 128
+    batch_size: int = 8
+    learning_rate: float = 2e-4
+    decay_from: float = 0.6  # share of the budget at constant rate; then linear to zero
+    warm_up: float = 0.03  # share of the budget in which the generator only learns to copy
+    lambda_gan: float = 1.0
+    lambda_nce: float = 1.0
+    lambda_identity: float = 1.0
+    lambda_colour: float = 2.0
+    augment_probability: float = 0.6
+    ema_half_life_images: float = 2_000
+    early_at: float = 0.7  # share of the budget at which the pack's second checkpoint is taken
+    photo_zoom: tuple[float, float] = (0.5, 1.1)
+    painting_zoom: tuple[float, float] = (0.5, 0.9)
+    largest_side_px: int = 1024  # training images are kept no larger than this
+    precision: str = "auto"  # bf16, fp32, or what the device computes natively
+    seed: int = 0
+
+    def rate(self, progress: float) -> float:
+        """The learning rate at `progress` of the budget: constant, then linear to zero."""
+        return self.learning_rate * min(1.0, (1 - progress) / (1 - self.decay_from))
