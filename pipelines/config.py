@@ -1,0 +1,57 @@
+"""What a person types: checked before any work starts, unknown keys refused."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ImageFormat = Literal["same", "jpeg", "png", "webp"]
+PrecisionChoice = Literal["auto", "bf16", "fp32"]
+
+# Two runs that differ only in these give the same pixels and the same rows.
+NOT_IDENTITY = frozenset({"out", "home", "max_reject_share", "shard_size"})
+
+
+class ComputeConfig(BaseModel):
+    """Where the work is done. Never a part of a run's identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: int | None = Field(
+        default=None, ge=0, description="Worker processes. None: one per core. 0: this process."
+    )
+    scheduler: str | None = Field(
+        default=None, description="Address of an existing Dask scheduler, e.g. tcp://host:8786."
+    )
+
+
+class RunConfig(BaseModel):
+    """One run: these photos in this style into that folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    photos: str = Field(min_length=1, description="Folder of photos: a path or an fsspec URL.")
+    style: str = Field(min_length=1, description="Name of a style, or path of a style pack.")
+    out: str = Field(min_length=1, description="The RUN folder: a path or an fsspec URL.")
+    home: str | None = Field(default=None, description="GANST's home; its styles/ is searched.")
+    strength: float = Field(
+        default=1.0, ge=0, le=1, description="0: the photo itself, 1: the full style."
+    )
+    max_side: int | None = Field(
+        default=None, ge=1, description="Shrink to this long side, in pixels. None: keep the size."
+    )
+    format: ImageFormat = Field(default="same", description="File format of the outputs.")
+    quality: int = Field(default=95, ge=1, le=100, description="Quality of JPEG and WebP.")
+    precision: PrecisionChoice = Field(
+        default="auto", description="auto: bf16 where the machine computes it natively."
+    )
+    max_pixels: int = Field(
+        default=200_000_000, ge=1, description="Files with more pixels are rejected undecoded."
+    )
+    max_reject_share: float = Field(
+        default=0.2, ge=0, le=1, description="Share of rejected files above which a run has failed."
+    )
+    alpha: float = Field(
+        default=0.05, gt=0, lt=1, description="Outputs with p_anomaly up to this are flagged."
+    )
+    shard_size: int = Field(default=64, ge=1, description="Images in a shard, at most.")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Seed of everything random.")

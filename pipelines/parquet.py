@@ -1,0 +1,55 @@
+"""Parquet parts: written whole, read by an explicit schema, the same bytes for the same rows."""
+
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from upath import UPath
+
+from pipelines.errors import SchemaMismatchError
+from pipelines.storage import commit_bytes, read_bytes
+
+
+def commit_table(path: UPath, table: pa.Table) -> None:
+    """Write the table in one atomic step. The rename of the file is the commit of its rows."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", version="2.6")
+    commit_bytes(path, buffer.getvalue())
+
+
+def read_table(path: UPath, schema: pa.Schema) -> pa.Table:
+    """One file in the columns and order of `schema`.
+
+    A column that the file lacks is null (an older version wrote it), one that the schema lacks is
+    left out; another type is an error.
+    """
+    table = pq.read_table(io.BytesIO(read_bytes(path)))
+    return pa.table([_column(table, field, path) for field in schema], schema=schema)
+
+
+def read_parts(folder: UPath, schema: pa.Schema) -> pa.Table:
+    """All committed parts below `folder`, by name; no rows where there are none.
+
+    Names that begin with a dot are not commits: temporary files, breadcrumbs.
+    """
+    tables = [read_table(path, schema) for path in list_parts(folder)]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def list_parts(folder: UPath) -> list[UPath]:
+    """The committed parts of a stage, sorted by name."""
+    if not folder.is_dir():
+        return []
+    found = (path for path in folder.iterdir() if path.name.endswith(".parquet"))
+    return sorted((path for path in found if not path.name.startswith(".")), key=lambda p: p.name)
+
+
+def _column(table: pa.Table, field: pa.Field, path: UPath) -> pa.ChunkedArray | pa.Array:
+    if field.name not in table.column_names:
+        return pa.nulls(table.num_rows, field.type)
+    column = table.column(field.name)
+    if column.type != field.type:
+        raise SchemaMismatchError(
+            f"{path}: column {field.name!r} is {column.type}, expected {field.type}."
+        )
+    return column

@@ -1,0 +1,31 @@
+"""What a stage tells while it works, and what it says when it is done."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A stage at work: of `total` images missing when this call began, `done` are committed."""
+
+    stage: str
+    done: int
+    total: int
+    rejected: int
+    elapsed_s: float
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSummary:
+    """A stage after its last shard, counted from what is committed."""
+
+    stage: str
+    total: int  # items of the whole job
+    done: int  # committed by this call
+    skipped: int  # committed before this call
+    rejected: int  # of the whole job
+    failed: tuple[str, ...]  # one sentence per failed shard
+    seconds: float

@@ -1,0 +1,97 @@
+"""Bytes in and out of local folders and object stores; whole files only.
+
+A file is either there with all its bytes or not there. On a local disk that is a temporary file,
+fsync and rename; on an object store it is one PUT, because a rename there is a copy and a delete.
+"""
+
+import os
+import time
+import uuid
+from pathlib import Path, PurePosixPath
+
+from upath import UPath
+
+from pipelines.errors import PathLeavesRootError
+
+_TEMPORARY = (".ganst-", ".tmp")
+
+
+def open_root(url_or_path: str) -> UPath:
+    """A local path (made absolute, `~` expanded) or any fsspec URL."""
+    path = UPath(url_or_path)
+    if path.protocol in ("", "file", "local"):
+        return UPath(os.path.abspath(Path(path.path).expanduser()))  # noqa: PTH100 keeps symlinks
+    return path
+
+
+def is_local(path: UPath) -> bool:
+    """True on this machine's file system."""
+    return path.protocol == ""
+
+
+def resolve_inside(root: UPath, relative: str) -> UPath:
+    """`root / relative`, refused where `relative` is absolute, empty or climbs out with `..`."""
+    parts = PurePosixPath(relative).parts
+    if not parts or relative.startswith("/") or ".." in parts:
+        raise PathLeavesRootError(f"{relative!r} is not a path inside of {root}.")
+    return root.joinpath(*parts)
+
+
+def read_bytes(path: UPath) -> bytes:
+    """The whole file. Errors of the file system pass through."""
+    return path.read_bytes()
+
+
+def commit_bytes(path: UPath, data: bytes) -> None:
+    """Put `data` at `path`, folders included, all or nothing; what was there is replaced."""
+    if is_local(path):
+        _replace_local(Path(str(path)), data)
+    else:
+        path.fs.pipe_file(path.path, data)
+
+
+def sweep_temporaries(root: UPath, *, older_than_s: float = 3600) -> int:
+    """Remove what writers that were killed left below `root`; gives the number of files."""
+    if not is_local(root):
+        return 0
+    limit = time.time() - older_than_s
+    return sum(
+        _remove_if_older(Path(folder) / name, limit)
+        for folder, _, names in os.walk(str(root))
+        for name in names
+        if name.startswith(_TEMPORARY[0]) and name.endswith(_TEMPORARY[1])
+    )
+
+
+def _replace_local(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A fixed length: `.` + name + suffix would be too long for a name of 255 bytes.
+    temporary = path.parent / f"{_TEMPORARY[0]}{uuid.uuid4().hex}{_TEMPORARY[1]}"
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _fsync_folder(path.parent)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_older(path: Path, limit: float) -> bool:
+    try:
+        if path.stat().st_mtime >= limit:
+            return False
+        path.unlink()
+    except FileNotFoundError:  # another driver swept it
+        return False
+    return True
