@@ -32,7 +32,7 @@ class RunConfig(BaseModel):
     photos: str = Field(min_length=1, description="Folder of photos: a path or an fsspec URL.")
     style: str = Field(min_length=1, description="Name of a style, or path of a style pack.")
     out: str = Field(min_length=1, description="The RUN folder: a path or an fsspec URL.")
-    home: str | None = Field(default=None, description="GANST's home; its styles/ is searched.")
+    home: str | None = Field(default=None, description="Folder of further style packs.")
     strength: float = Field(
         default=1.0, ge=0, le=1, description="0: the photo itself, 1: the full style."
     )

@@ -29,10 +29,6 @@ class UnknownRunError(GanstError):
     """The folder is not a RUN folder."""
 
 
-class StyleNotFoundError(GanstError):
-    """No style of that name, and no style pack at that path."""
-
-
 class PathLeavesRootError(GanstError):
     """A relative path points outside of the folder that it is relative to."""
 

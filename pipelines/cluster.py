@@ -1,0 +1,96 @@
+"""A Dask client: of a cluster started here, or of an existing one that runs the same code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pipelines.config import ComputeConfig
+from pipelines.errors import ClusterError
+from pipelines.version import code_digest
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_CONNECT_TIMEOUT_S = 15
+# Dask's own limit is 3 deaths of a shard; breadcrumbs give up on single images long before this.
+_ALLOWED_DEATHS = 12
+
+
+@contextmanager
+def open_client(compute: ComputeConfig) -> Iterator["Client | None"]:
+    """A connected client, closed afterwards; None means: work in this process."""
+    if compute.scheduler:
+        with _connect(compute.scheduler) as client:
+            _check_workers(client, compute.scheduler)
+            yield client
+    elif compute.workers == 0:
+        yield None
+    else:
+        with _local_cluster(count_workers(compute)) as client:
+            yield client
+
+
+def count_workers(compute: ComputeConfig) -> int:
+    """Worker processes that a local cluster will have: one a core that this process may use."""
+    if compute.workers is not None:
+        return compute.workers
+    from dask.system import CPU_COUNT  # knows container limits
+
+    return CPU_COUNT
+
+
+def num_workers(client: "Client | None") -> int:
+    """Threads of the cluster; 1 without one."""
+    return 1 if client is None else max(1, sum(client.nthreads().values()))
+
+
+@contextmanager
+def _local_cluster(workers: int) -> Iterator["Client"]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    settings = {
+        "distributed.scheduler.allowed-failures": _ALLOWED_DEATHS,
+        "distributed.worker.use-file-locking": False,
+    }
+    # One thread a process: image codecs and torch want a core each, and a crash takes one shard.
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _connect(address: str) -> Iterator["Client"]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=_CONNECT_TIMEOUT_S)
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"No Dask scheduler answers at {address}: {error}.") from error
+    with client:
+        yield client
+
+
+def _check_workers(client: "Client", address: str) -> None:
+    if not client.nthreads():
+        raise ClusterError(f"The Dask scheduler at {address} has no workers.")
+    try:
+        digests: dict[str, Any] = client.run(code_digest)
+    except (ImportError, AttributeError) as error:
+        raise ClusterError(f"A worker of {address} cannot import GANST: {error}.") from error
+    own = code_digest()
+    for worker, digest in sorted(digests.items()):
+        if digest != own:
+            raise ClusterError(
+                f"Worker {worker} runs other code than this process"
+                f" ({str(digest)[:12]}, here {own[:12]}): install the same version of GANST on it."
+            )

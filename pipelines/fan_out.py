@@ -1,0 +1,77 @@
+"""Shards to Dask workers and back, a bounded window at a time; a plain loop is the reference."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipelines.errors import ClusterError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+T = TypeVar("T")
+R = TypeVar("R")
+Outcome = tuple[T, R | None, Exception | None]
+
+
+def fan_out(
+    client: "Client | None",
+    fn: Callable[..., R],
+    items: Iterable[T],
+    *args: Any,  # noqa: ANN401 whatever `fn` takes
+) -> Iterator[Outcome[T, R]]:
+    """Yield `(item, fn(item, *args), None)`, or `(item, None, error)`, as items finish.
+
+    An error stops its item only. `ClusterError`, raised: the scheduler is gone.
+    """
+    if client is None:
+        yield from _in_this_process(fn, items, *args)
+    else:
+        yield from _on_cluster(client, fn, items, *args)
+
+
+def _in_this_process(
+    fn: Callable[..., R],
+    items: Iterable[T],
+    *args: Any,  # noqa: ANN401
+) -> Iterator[Outcome[T, R]]:
+    for item in items:
+        try:
+            result = fn(item, *args)
+        except Exception as error:  # noqa: BLE001 the boundary: a bug fails its shard, others go on
+            yield item, None, error
+        else:
+            yield item, result, None
+
+
+def _on_cluster(
+    client: "Client",
+    fn: Callable[..., R],
+    items: Iterable[T],
+    *args: Any,  # noqa: ANN401
+) -> Iterator[Outcome[T, R]]:
+    from distributed import CancelledError, as_completed  # half a second, not needed to plan
+
+    waiting = iter(items)
+    owner: dict[Any, T] = {}
+
+    def submit(item: T) -> Any:  # noqa: ANN401 a Future, untyped in Dask
+        # Not pure: what is done is known from the committed parts, not from Dask's keys.
+        future = client.submit(fn, item, *args, pure=False)
+        owner[future.key] = item
+        return future
+
+    # Two a worker: when a worker dies, Dask suspects every task in its queue.
+    window = 2 * max(1, sum(client.nthreads().values()))
+    running = as_completed([submit(item) for item in islice(waiting, window)], loop=client.loop)
+    for future in running:
+        item = owner.pop(future.key)
+        try:
+            error = future.exception()
+            result = future.result() if error is None else None
+        except CancelledError as gone:
+            raise ClusterError(f"The Dask scheduler went away during the work: {gone}.") from gone
+        future.release()
+        for following in islice(waiting, 1):
+            running.add(submit(following))
+        yield item, result, error

@@ -1,0 +1,283 @@
+"""A RUN folder: what lies where in it, which configuration it belongs to, how work is named."""
+
+import hashlib
+import json
+import os
+import platform
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from upath import UPath
+
+from ganst.inference import Precision, choose_precision
+from ganst.models.stylepack import StylePack, load_stylepack
+from ganst.scoring.columns import SCORER_VERSION
+from pipelines.config import NOT_IDENTITY, RunConfig
+from pipelines.errors import RunConflictError, UnknownRunError
+from pipelines.storage import commit_bytes, open_root, read_bytes, resolve_inside
+from pipelines.styles import find_style
+from pipelines.version import code_digest, package_version
+
+FIRST_CHECKPOINT = "final"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The names of everything in a RUN folder."""
+
+    root: UPath
+
+    @property
+    def run_json(self) -> UPath:
+        """Configuration and circumstances: enough to repeat the run."""
+        return self.root / "run.json"
+
+    @property
+    def catalog(self) -> UPath:
+        """One row per file seen."""
+        return self.root / "catalog.parquet"
+
+    @property
+    def report(self) -> UPath:
+        """One row per source: the final word."""
+        return self.root / "report.parquet"
+
+    @property
+    def report_html(self) -> UPath:
+        """The page."""
+        return self.root / "report.html"
+
+    @property
+    def summary(self) -> UPath:
+        """Counts, rates, times."""
+        return self.root / "summary.json"
+
+    @property
+    def sheets(self) -> UPath:
+        """Folder of contact sheets."""
+        return self.root / "sheets"
+
+    @property
+    def attempts(self) -> UPath:
+        """Folder of committed parts: one row per image ever made."""
+        return self.root / "attempts"
+
+    def stage(self, name: str) -> UPath:
+        """Folder of a stage's committed parts."""
+        return self.root / "shards" / name
+
+    def images(self, output: str) -> UPath:
+        """Where the delivered image of that relative path lies."""
+        return resolve_inside(self.root / "images", output)
+
+    def quarantine(self, output: str) -> UPath:
+        """Where an output that stayed bad lies."""
+        return resolve_inside(self.root / "quarantine", output)
+
+    def superseded(self, output: str) -> UPath:
+        """Where the first output of a corrected image lies."""
+        return resolve_inside(self.root / "superseded", output)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A RUN folder with the configuration and the style that it belongs to."""
+
+    folder: RunFolder
+    config: RunConfig
+    pack: StylePack
+    precision: Precision  # resolved, never "auto"
+
+    @property
+    def style_path(self) -> Path:
+        """Folder of the style pack."""
+        return self.pack.path
+
+    @property
+    def photos(self) -> UPath:
+        """Folder of the sources."""
+        return open_root(self.config.photos)
+
+
+def open_run(config: RunConfig, pack: StylePack) -> Run:
+    """Create the RUN folder, or go on with it.
+
+    Raises:
+        RunConflictError: The folder belongs to another configuration, or cannot hold a run.
+
+    """
+    folder = RunFolder(open_root(config.out))
+    photos = open_root(config.photos)
+    _check_places(photos, folder.root)
+    precision = choose_precision() if config.precision == "auto" else config.precision
+    run = Run(folder=folder, config=_absolute(config), pack=pack, precision=precision)
+    if folder.run_json.exists():
+        facts = _read_facts(folder)
+        _check_identity(folder, facts["identity"], _identity(run))
+        _write_facts(folder, {**facts, "config": run.config.model_dump()})
+    else:
+        _write_facts(folder, _first_facts(run))
+    return run
+
+
+def load_run(out: str, home: Path | None) -> Run:
+    """The run that a folder holds, with the style it was made with.
+
+    Raises:
+        UnknownRunError: No run.json there, or not one of ours.
+        RunConflictError: The style pack is no longer the one the run was made with.
+
+    """
+    folder = RunFolder(open_root(out))
+    facts = _read_facts(folder)
+    config = RunConfig.model_validate(facts["config"] | {"out": str(folder.root)})
+    known = Path(facts["style_path"])
+    path = known if (known / "card.json").is_file() else find_style(config.style, home)
+    pack = load_stylepack(path)
+    identity = facts["identity"]
+    if pack.digest != identity["style_digest"]:
+        raise RunConflictError(
+            f"{folder.root} was made with style {pack.name} {identity['style_digest'][:12]},"
+            f" but {path} is {pack.digest[:12]}."
+        )
+    precision = cast("Precision", identity["precision"])
+    return Run(folder=folder, config=config, pack=pack, precision=precision)
+
+
+def record(run: Run, **facts: str | int | float | None) -> None:
+    """Note facts in run.json, e.g. `catalog_digest`, `calibration_id`, `finished`."""
+    known = _read_facts(run.folder)
+    unknown = sorted(facts.keys() - known.keys())
+    if unknown:
+        raise ValueError(f"run.json has no field {unknown[0]!r}")
+    _write_facts(run.folder, known | facts)
+
+
+def is_run_folder(folder: UPath) -> bool:
+    """True where a run.json of ours lies: such a folder holds results, not photos."""
+    try:
+        _read_facts(RunFolder(folder))
+    except (UnknownRunError, OSError):
+        return False
+    return True
+
+
+def attempt_id(
+    *,
+    source_sha256: str,
+    style_digest: str,
+    strategy: str | None,
+    params: dict[str, Any],
+    seed: int,
+    scorer_version: str,
+) -> str:
+    """32 hex digits that name the work: same work, same id. Sources with equal bytes share it."""
+    work = {
+        "source_sha256": source_sha256,
+        "style_digest": style_digest,
+        "strategy": strategy,
+        "params": params,
+        "seed": seed,
+        "scorer_version": scorer_version,
+    }
+    text = json.dumps(work, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def first_params(run: Run) -> dict[str, Any]:
+    """The parameters of a first attempt: all that decides its bytes besides source, style, seed."""
+    config = run.config
+    return {
+        "checkpoint": FIRST_CHECKPOINT,
+        "precision": run.precision,
+        "strength": config.strength,
+        "max_side": config.max_side,
+        "format": config.format,
+        "quality": config.quality,
+    }
+
+
+def first_attempt_id(run: Run, source_sha256: str) -> str:
+    """The id of the first attempt on a source."""
+    return attempt_id(
+        source_sha256=source_sha256,
+        style_digest=run.pack.digest,
+        strategy=None,
+        params=first_params(run),
+        seed=run.config.seed,
+        scorer_version=SCORER_VERSION,
+    )
+
+
+def _absolute(config: RunConfig) -> RunConfig:
+    places = {"photos": str(open_root(config.photos)), "out": str(open_root(config.out))}
+    return config.model_copy(update=places)
+
+
+def _check_places(photos: UPath, root: UPath) -> None:
+    if photos == root or root in photos.parents:
+        raise RunConflictError(
+            f"The photos {photos} lie inside of the RUN folder {root}: choose another --out."
+        )
+    if root.exists() and not root.is_dir():
+        raise RunConflictError(f"The RUN folder {root} is a file: choose another --out.")
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    """Everything that changes pixels or rows, resolved."""
+    values = run.config.model_dump(exclude=set(NOT_IDENTITY))
+    resolved = {"style": run.pack.name, "style_digest": run.pack.digest, "precision": run.precision}
+    return values | resolved
+
+
+def _check_identity(folder: RunFolder, old: dict[str, Any], new: dict[str, Any]) -> None:
+    names = sorted(old.keys() | new.keys())
+    changes = [f"{n} {old.get(n)} -> {new.get(n)}" for n in names if old.get(n) != new.get(n)]
+    if changes:
+        raise RunConflictError(
+            f"{folder.root} belongs to another configuration: {', '.join(changes)}."
+            " Choose another --out, or repeat the old configuration."
+        )
+
+
+def _first_facts(run: Run) -> dict[str, Any]:
+    return {
+        "ganst_run": _FORMAT,
+        "config": run.config.model_dump(),
+        "identity": _identity(run),
+        "style_path": str(run.pack.path),
+        "code": {"version": package_version(), "digest": code_digest()},
+        "machine": {
+            "host": socket.gethostname(),
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": None,
+        "catalog_digest": None,
+        "calibration_id": None,
+    }
+
+
+def _read_facts(folder: RunFolder) -> dict[str, Any]:
+    try:
+        facts = json.loads(read_bytes(folder.run_json))
+    except FileNotFoundError as error:
+        raise UnknownRunError(f"{folder.root} is no RUN folder: it has no run.json.") from error
+    except (ValueError, NotADirectoryError) as error:
+        raise UnknownRunError(f"{folder.run_json} cannot be read: {error}.") from error
+    if not isinstance(facts, dict) or facts.get("ganst_run") != _FORMAT:
+        raise UnknownRunError(f"{folder.run_json} was not written by this version of GANST.")
+    return facts
+
+
+def _write_facts(folder: RunFolder, facts: dict[str, Any]) -> None:
+    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    commit_bytes(folder.run_json, text.encode())
