@@ -1,0 +1,207 @@
+"""Image files to pixels and back.
+
+Pixels are uint8 `[3, H, W]`, RGB, 0..255, upright, sRGB. What cannot be decoded raises
+`UndecodableImageError` with one sentence that says why; it never names the file, because the
+sentence stands in the file's row.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from pipelines.errors import UndecodableImageError, UnstylizableImageError
+from pipelines.srgb import DECODE_ERRORS, read_alpha, to_srgb
+
+# Our own limit, `max_pixels`, is checked before decoding; Pillow's would reject 180 MP photos.
+Image.MAX_IMAGE_PIXELS = None
+
+# Not among them: EPS, which Pillow hands to Ghostscript, and formats without a signature.
+_FORMATS = (
+    "JPEG",
+    "MPO",
+    "PNG",
+    "WEBP",
+    "TIFF",
+    "BMP",
+    "DIB",
+    "GIF",
+    "PPM",
+    "JPEG2000",
+    "AVIF",
+    "ICO",
+)
+
+_LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383}
+_HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedImage:
+    """An image as the rest of the house sees it, and what the file was."""
+
+    pixels: Tensor  # uint8 [3, H, W]
+    alpha: Tensor | None  # uint8 [H, W], 255 = opaque
+    mode: str  # in the file, in Pillow's words
+    format: str  # found in the bytes: "JPEG", "PNG", ...
+    notes: tuple[str, ...]  # what decoding decided, e.g. "first of 12 frames"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What the header of a file says; nothing is decoded."""
+
+    width: int  # as stored: EXIF orientation not applied
+    height: int
+    mode: str
+    format: str
+
+
+def probe(data: bytes, max_pixels: int) -> Probe:
+    """Read the header. Raises `UndecodableImageError` for no image and for too many pixels."""
+    with _opened(data, max_pixels) as image:
+        return Probe(
+            width=image.width, height=image.height, mode=image.mode, format=image.format or "?"
+        )
+
+
+def decode(data: bytes, *, max_pixels: int) -> DecodedImage:
+    """Decode the whole file to upright sRGB.
+
+    Raises:
+        UndecodableImageError: Empty, no image, truncated, damaged, or over `max_pixels`.
+
+    """
+    with _opened(data, max_pixels) as image:
+        mode, found = image.mode, image.format or "?"
+        try:
+            notes = [*_frame_notes(image)]
+            image.load()
+            upright = _upright(image, notes)
+            alpha = read_alpha(upright)
+            rgb = to_srgb(upright, found, notes)
+        except DECODE_ERRORS as error:
+            raise UndecodableImageError(_why(error, found)) from error
+    pixels = torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()  # [3, H, W]
+    return DecodedImage(pixels=pixels, alpha=alpha, mode=mode, format=found, notes=tuple(notes))
+
+
+def encode(
+    pixels: Tensor,
+    *,
+    format: str,  # noqa: A002
+    quality: int = 95,
+    alpha: Tensor | None = None,
+) -> bytes:
+    """uint8 `[3, H, W]` and alpha `[H, W]` to a file: jpeg (4:4:4), png, webp, tiff or bmp.
+
+    JPEG has no alpha: the image is laid on white.
+
+    Raises:
+        UnstylizableImageError: The format cannot hold an image of this size.
+
+    """
+    height, width = pixels.shape[1:]
+    limit = _LONGEST_SIDE.get(format)
+    if limit and max(width, height) > limit:
+        raise UnstylizableImageError(
+            f"The output is {width}x{height} px, and {format} holds at most {limit} px a side."
+        )
+    image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha.contiguous().numpy()))
+    if format == "jpeg" and alpha is not None:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, format=format, **_save_options(format, quality))
+    return buffer.getvalue()
+
+
+def shrink(image: DecodedImage, max_side: int | None) -> DecodedImage:
+    """Make the long side `max_side` px where it is longer (Lanczos, antialiased)."""
+    height, width = image.pixels.shape[1:]
+    if max_side is None or max(height, width) <= max_side:
+        return image
+    scale = max_side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    planes = [*image.pixels] if image.alpha is None else [*image.pixels, image.alpha]
+    small = [_resize_plane(plane, size) for plane in planes]
+    alpha = None if image.alpha is None else small[3]
+    return replace(image, pixels=torch.stack(small[:3]), alpha=alpha)
+
+
+@contextmanager
+def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """The image after its header, warnings off: Pillow warns of what ends as a row or a note."""
+    if not data:
+        raise UndecodableImageError("The file is empty (0 bytes).")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        except DECODE_ERRORS as error:
+            raise UndecodableImageError(_not_an_image(data)) from error
+        with image:
+            num_pixels = image.width * image.height
+            if num_pixels > max_pixels:
+                raise UndecodableImageError(
+                    f"The image is {image.width}x{image.height} px ({num_pixels / 1e6:.0f} MP),"
+                    f" over the limit of {max_pixels / 1e6:g} MP (--max-pixels)."
+                )
+            yield image
+
+
+def _not_an_image(data: bytes) -> str:
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+        return "The file is HEIC, which is not supported: convert it to JPEG first."
+    if not any(data):
+        return f"The file holds nothing but zero bytes ({len(data)} of them)."
+    start = ascii(data[:12].decode("latin-1"))
+    return f"The file is not an image of a known format (it starts with {start})."
+
+
+def _why(error: Exception, found: str) -> str:
+    text = " ".join(str(error).split()).rstrip(".")
+    if "truncated" in text.lower() or isinstance(error, EOFError):
+        return f"The {found} file is truncated ({text or 'it ends too early'})."
+    return f"The {found} file is damaged ({type(error).__name__}: {text})."
+
+
+def _frame_notes(image: Image.Image) -> Iterator[str]:
+    num_frames = getattr(image, "n_frames", 1)
+    if num_frames > 1:
+        words = {"TIFF": "pages", "MPO": "pictures"}.get(image.format or "", "frames")
+        image.seek(0)
+        yield f"first of {num_frames} {words}"
+
+
+def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except (*DECODE_ERRORS, TypeError):  # TypeError: an orientation that is no number
+        notes.append("EXIF unreadable, orientation ignored")
+        return image
+
+
+def _resize_plane(plane: Tensor, size: tuple[int, int]) -> Tensor:
+    resized = Image.fromarray(plane.contiguous().numpy()).resize(size, Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.array(resized))
+
+
+def _save_options(name: str, quality: int) -> dict[str, object]:
+    options: dict[str, dict[str, object]] = {
+        # 4:4:4: brush strokes are colour edges.
+        "jpeg": {"quality": quality, "subsampling": 0},
+        "webp": {"quality": quality},
+        "png": {"compress_level": 4},
+        "tiff": {"compression": "tiff_lzw"},
+        "bmp": {},
+    }
+    return options[name]

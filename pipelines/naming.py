@@ -1,0 +1,80 @@
+"""Names of outputs: the source's own where its suffix fits the format, and no name twice."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+_SUFFIXES = {
+    "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "png": (".png",),
+    "webp": (".webp",),
+    "tiff": (".tif", ".tiff"),
+    "bmp": (".bmp", ".dib"),
+}
+_KEPT = {
+    "JPEG": "jpeg",
+    "MPO": "jpeg",
+    "PNG": "png",
+    "WEBP": "webp",
+    "TIFF": "tiff",
+    "BMP": "bmp",
+    "DIB": "bmp",
+}
+
+
+def output_name(source: str, decoded_format: str, wanted: str) -> str:
+    """The relative path of an output: the source's, with a suffix that fits the format written.
+
+    `wanted` is "same" or a format. Same: JPEG, PNG, WebP, TIFF and BMP stay, all else becomes PNG.
+    """
+    target = _KEPT.get(decoded_format, "png") if wanted == "same" else wanted
+    path = PurePosixPath(source)
+    if path.suffix.lower() in _SUFFIXES[target]:
+        return source
+    return str(path.with_suffix(_SUFFIXES[target][0]))
+
+
+def format_of(output: str) -> str:
+    """The format that an output name stands for."""
+    suffix = PurePosixPath(output).suffix.lower()
+    return next(name for name, suffixes in _SUFFIXES.items() if suffix in suffixes)
+
+
+def assign_outputs(
+    formats: Mapping[str, str], wanted: str, *, kept: Mapping[str, str], sources: Iterable[str]
+) -> dict[str, str]:
+    """A different output name for every source.
+
+    Args:
+        formats: Decoded format by source, of all sources that were decoded.
+        wanted: "same" or a format.
+        kept: Names given at an earlier ingest: they stay, because files lie there.
+        sources: All paths of the folder; their folders cannot be output names.
+
+    """
+    planned = {source: output_name(source, formats[source], wanted) for source in sorted(formats)}
+    names = {s: kept[s] for s in planned if s in kept and _fits(kept[s], planned[s])}
+    folders = {str(folder) for source in sources for folder in PurePosixPath(source).parents}
+    taken = {*names.values(), *folders}
+    # New names are compared without case: the folder may be copied to a disk that ignores it.
+    folded = {name.casefold() for name in taken}
+    own_name_first = sorted(planned, key=lambda source: (planned[source] != source, source))
+    for source in own_name_first:
+        if source not in names:
+            is_own = planned[source] == source and source not in taken
+            names[source] = source if is_own else _first_free(source, planned[source], folded)
+            taken.add(names[source])
+            folded.add(names[source].casefold())
+    return names
+
+
+def _fits(kept: str, planned: str) -> bool:
+    return format_of(kept) == format_of(planned)
+
+
+def _first_free(source: str, planned: str, folded: set[str]) -> str:
+    suffix = PurePosixPath(planned).suffix
+    name, count = planned, 1
+    while name.casefold() in folded:
+        name = f"{source}{suffix}" if count == 1 else f"{source}.{count}{suffix}"
+        count += 1
+    return name
