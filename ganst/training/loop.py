@@ -147,12 +147,16 @@ class Trainer:
 
 
 def init_weights(module: ModuleT, generator: torch.Generator) -> ModuleT:
-    """Xavier with gain 0.02 would be CUT's; normal(0, 0.02) is CycleGAN's and what was tuned here."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.normal_(layer.weight, 0.0, 0.02, generator=generator)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+    """Weights from normal(0, 0.02) as in CycleGAN, biases zero, all drawn from `generator`."""
+    for parameter in module.parameters():
+        if parameter.dim() > 1:
+            nn.init.normal_(parameter, 0.0, 0.02, generator=generator)
+        else:
+            nn.init.zeros_(parameter)
+    for name, buffer in module.named_buffers():
+        # Spectral norm starts its power iteration from vectors of torch's global generator.
+        if name.endswith(("._u", "._v")):
+            buffer.copy_(F.normalize(torch.randn(buffer.shape, generator=generator), dim=0))
     return module
 
 
