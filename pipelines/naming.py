@@ -53,17 +53,17 @@ def assign_outputs(
     """
     planned = {source: output_name(source, formats[source], wanted) for source in sorted(formats)}
     names = {s: kept[s] for s in planned if s in kept and _fits(kept[s], planned[s])}
-    folders = {str(folder) for source in sources for folder in PurePosixPath(source).parents}
-    taken = {*names.values(), *folders}
+    paths = set(sources)
+    # A source's own path is never another's output, whether or not it can be decoded: a name then
+    # does not hang on what became of the neighbours.
+    reserved = {str(folder) for path in paths for folder in PurePosixPath(path).parents} | paths
+    given = set(names.values())
     # New names are compared without case: the folder may be copied to a disk that ignores it.
-    folded = {name.casefold() for name in taken}
-    own_name_first = sorted(planned, key=lambda source: (planned[source] != source, source))
-    for source in own_name_first:
-        if source not in names:
-            is_own = planned[source] == source and source not in taken
-            names[source] = source if is_own else _first_free(source, planned[source], folded)
-            taken.add(names[source])
-            folded.add(names[source].casefold())
+    folded = {name.casefold() for name in reserved | given}
+    names |= {s: s for s in planned.keys() - names.keys() if planned[s] == s and s not in given}
+    for source in sorted(planned.keys() - names.keys()):
+        names[source] = _first_free(source, planned[source], folded)
+        folded.add(names[source].casefold())
     return names
 
 

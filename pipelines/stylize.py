@@ -1,0 +1,230 @@
+"""Stylize: the catalog's photos to images/, by shards; first the images, last the Parquet part."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+from upath import UPath
+
+from pipelines.cluster import num_workers, open_client
+from pipelines.config import ComputeConfig
+from pipelines.errors import StaleSourceError, UndecodableImageError, UnstylizableImageError
+from pipelines.images import DecodedImage, decode, encode, shrink
+from pipelines.naming import format_of
+from pipelines.parquet import commit_table, read_table
+from pipelines.progress import OnProgress, StageSummary
+from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, first_attempt_id
+from pipelines.schema import CATALOG, STYLIZED
+from pipelines.shards import (
+    Key,
+    Shard,
+    ShardCount,
+    plan_shards,
+    row_keys,
+    run_shards,
+    summarize,
+)
+from pipelines.storage import (
+    commit_bytes,
+    open_root,
+    read_bytes,
+    resolve_inside,
+    sweep_temporaries,
+)
+from pipelines.styles import open_stylizer
+from pipelines.stylized import CHANGED, DENIED, REMOVED, STAGE, forget_stale, read_stylized
+
+# Whole images only: the layers of a larger one do not fit a worker's share of memory.
+MAX_STYLIZED_PIXELS = 64_000_000
+
+_REJECTS = (UndecodableImageError, UnstylizableImageError, StaleSourceError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Photo:
+    """One first attempt: this source to that output."""
+
+    source: str
+    source_sha256: str
+    attempt_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StylizeJob:
+    """What a worker needs to know besides the photos of its shard."""
+
+    photos: str
+    run: str
+    style_path: str
+    style_digest: str
+    precision: str
+    strength: float
+    max_side: int | None
+    max_pixels: int
+    quality: int
+    seed: int
+
+
+def stylize(
+    run: Run, compute: ComputeConfig, on_progress: OnProgress | None = None
+) -> StageSummary:
+    """Make the first output of every photo of the catalog that has none."""
+    forget_stale(run.folder)
+    photos = plan_photos(run)
+    with open_client(compute) as client:
+        plan = plan_shards(
+            STAGE,
+            photos,
+            key=_key,
+            committed=set(row_keys(read_stylized(run.folder))),
+            shard_size=run.config.shard_size,
+            workers=num_workers(client),
+        )
+        if plan.shards:
+            sweep_temporaries(run.folder.root)
+        failed = run_shards(plan, client, stylize_shard, make_job(run), on_progress=on_progress)
+    committed = _status_by_key(run.folder)
+    states = [committed[key] for key in map(_key, photos) if key in committed]
+    return summarize(plan, failed, committed=len(states), rejected=states.count("rejected"))
+
+
+def plan_photos(run: Run) -> list[Photo]:
+    """The first attempts that the catalog asks for."""
+    rows = read_table(run.folder.catalog, CATALOG).to_pylist()
+    return [
+        Photo(
+            source=row["source"],
+            source_sha256=row["sha256"],
+            attempt_id=first_attempt_id(run, row["sha256"]),
+            output=row["output"],
+        )
+        for row in rows
+        if row["status"] == "ok"
+    ]
+
+
+def make_job(run: Run) -> StylizeJob:
+    """The part of a run that travels to workers."""
+    return StylizeJob(
+        photos=str(run.photos),
+        run=str(run.folder.root),
+        style_path=str(run.style_path),
+        style_digest=run.pack.digest,
+        precision=run.precision,
+        strength=run.config.strength,
+        max_side=run.config.max_side,
+        max_pixels=run.config.max_pixels,
+        quality=run.config.quality,
+        seed=run.config.seed,
+    )
+
+
+def stylize_shard(shard: Shard[Photo], job: StylizeJob) -> ShardCount:
+    """Stylize every photo of the shard, then commit their rows."""
+    folder = RunFolder(open_root(job.run))
+    part = folder.stage(STAGE) / shard.part
+    rows: list[dict[str, Any]] = []
+    with one_thread():
+        for photo in shard.items:
+            # Another driver was faster. Its outputs may be corrected by now: leave them alone.
+            if part.exists():
+                return ShardCount(0)
+            rows.append(_stylize_photo(photo, job, folder))
+    commit_table(part, pa.Table.from_pylist(rows, schema=STYLIZED))
+    return ShardCount(len(rows), sum(row["status"] == "rejected" for row in rows))
+
+
+def read_source(photos: UPath, source: str, sha256: str, max_pixels: int) -> DecodedImage:
+    """Decode a photo of the catalog, whose bytes must be the ones that were ingested.
+
+    Raises:
+        StaleSourceError: The file is gone or holds other bytes.
+        UndecodableImageError: It cannot be decoded.
+
+    """
+    try:
+        data = read_bytes(resolve_inside(photos, source))
+    except FileNotFoundError as error:
+        raise StaleSourceError(REMOVED) from error
+    except PermissionError as error:
+        raise StaleSourceError(DENIED) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise StaleSourceError(CHANGED)
+    return decode(data, max_pixels=max_pixels)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: one worker a core, and sums in the same order on every machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _stylize_photo(photo: Photo, job: StylizeJob, folder: RunFolder) -> dict[str, Any]:
+    try:
+        pixels, data = _make_output(photo, job)
+    except _REJECTS as error:
+        return _row(photo, job) | {"status": "rejected", "error": str(error)}
+    commit_bytes(folder.images(photo.output), data)
+    height, width = pixels.shape[1:]
+    return _row(photo, job) | {
+        "output": photo.output,
+        "output_sha256": hashlib.sha256(data).hexdigest(),
+        "width": width,
+        "height": height,
+        "status": "ok",
+    }
+
+
+def _make_output(photo: Photo, job: StylizeJob) -> tuple[Tensor, bytes]:
+    photos = open_root(job.photos)
+    image = read_source(photos, photo.source, photo.source_sha256, job.max_pixels)
+    image = shrink(image, job.max_side)
+    _check_size(image.pixels)
+    stylizer = open_stylizer(
+        job.style_path, job.style_digest, FIRST_CHECKPOINT, job.precision, job.strength
+    )
+    pixels = stylizer.stylize([image.pixels])[0]
+    data = encode(pixels, format=format_of(photo.output), quality=job.quality, alpha=image.alpha)
+    return pixels, data
+
+
+def _check_size(pixels: Tensor) -> None:
+    height, width = pixels.shape[1:]
+    if height * width > MAX_STYLIZED_PIXELS:
+        side = int(max(height, width) * (MAX_STYLIZED_PIXELS / (height * width)) ** 0.5)
+        raise UnstylizableImageError(
+            f"The image is {width}x{height} px ({height * width / 1e6:.0f} MP), over the"
+            f" {MAX_STYLIZED_PIXELS / 1e6:.0f} MP that are stylized in one piece:"
+            f" use --max-side {side} or less."
+        )
+
+
+def _row(photo: Photo, job: StylizeJob) -> dict[str, Any]:
+    return dict.fromkeys(STYLIZED.names) | {
+        "attempt_id": photo.attempt_id,
+        "source": photo.source,
+        "source_sha256": photo.source_sha256,
+        "checkpoint": FIRST_CHECKPOINT,
+        "precision": job.precision,
+        "seed": job.seed,
+    }
+
+
+def _key(photo: Photo) -> Key:
+    return (photo.source, photo.attempt_id)
+
+
+def _status_by_key(folder: RunFolder) -> dict[Key, str]:
+    table = read_stylized(folder)
+    return dict(zip(row_keys(table), table["status"].to_pylist(), strict=True))

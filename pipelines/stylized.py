@@ -1,0 +1,39 @@
+"""Rows of the stylize stage: reading them, and the few that stand only until the next call."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.parquet import commit_table, list_parts, read_parts, read_table
+from pipelines.runs import RunFolder
+from pipelines.schema import STYLIZED
+from pipelines.shards import distinct_rows
+
+STAGE = "stylize"
+CHANGED = "The file changed since ingest: ingest it again."
+REMOVED = "The file was removed since ingest: ingest again."
+DENIED = "The file may not be read any more (permission denied)."
+# Not a verdict on the image: the next call looks again.
+_STALE = frozenset({CHANGED, REMOVED, DENIED})
+
+
+def read_stylized(folder: RunFolder) -> pa.Table:
+    """All committed rows, one per (source, attempt_id), in the columns of STYLIZED."""
+    return distinct_rows(read_parts(folder.stage(STAGE), STYLIZED))
+
+
+def stale_sources(folder: RunFolder) -> frozenset[tuple[str, str]]:
+    """(source, sha256) of the sources whose bytes were not those of the catalog."""
+    rows: list[dict[str, Any]] = read_parts(folder.stage(STAGE), STYLIZED).to_pylist()
+    return frozenset((r["source"], r["source_sha256"]) for r in rows if r["error"] in _STALE)
+
+
+def forget_stale(folder: RunFolder) -> None:
+    """Take stale rows out of their parts, so that their sources are work to do again."""
+    for path in list_parts(folder.stage(STAGE)):
+        table = read_table(path, STYLIZED)
+        lasting = [error not in _STALE for error in table["error"].to_pylist()]
+        if not any(lasting):
+            path.unlink(missing_ok=True)
+        elif not all(lasting):
+            commit_table(path, table.filter(pa.array(lasting)))
