@@ -45,6 +45,19 @@ def num_workers(client: "Client | None") -> int:
 
 
 @contextmanager
+def shared_cluster(compute: ComputeConfig) -> Iterator[ComputeConfig]:
+    """One local cluster for several stages: starting and ending one takes seconds.
+
+    Gives the configuration to call the stages with; the same one where no local cluster is wanted.
+    """
+    if compute.scheduler or compute.workers == 0:
+        yield compute
+        return
+    with _local_cluster(count_workers(compute)) as client:
+        yield compute.model_copy(update={"scheduler": client.scheduler.address})
+
+
+@contextmanager
 def _local_cluster(workers: int) -> Iterator["Client"]:
     import dask
     from distributed import Client, LocalCluster

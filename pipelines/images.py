@@ -17,26 +17,16 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from pipelines.errors import UndecodableImageError, UnstylizableImageError
-from pipelines.srgb import DECODE_ERRORS, read_alpha, to_srgb
+from pipelines.srgb import DECODE_ERRORS, OPEN_ERRORS, read_alpha, to_srgb
 
 # Our own limit, `max_pixels`, is checked before decoding; Pillow's would reject 180 MP photos.
 Image.MAX_IMAGE_PIXELS = None
 
 # Not among them: EPS, which Pillow hands to Ghostscript, and formats without a signature.
-_FORMATS = (
-    "JPEG",
-    "MPO",
-    "PNG",
-    "WEBP",
-    "TIFF",
-    "BMP",
-    "DIB",
-    "GIF",
-    "PPM",
-    "JPEG2000",
-    "AVIF",
-    "ICO",
-)
+# MPO is found by way of JPEG.
+_WANTED = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF", "ICO")
+Image.init()
+_FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
 
 _LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383}
 _HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc")
@@ -146,7 +136,7 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")
         try:
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
-        except DECODE_ERRORS as error:
+        except OPEN_ERRORS as error:
             raise UndecodableImageError(_not_an_image(data)) from error
         with image:
             num_pixels = image.width * image.height

@@ -9,20 +9,19 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
-# Damaged files made Pillow raise these (6,000 corrupted files; EOFError to KeyError: its readers'
-# ways of saying that a chunk is short). The bytes are in memory, so OSError is no disk error here.
-DECODE_ERRORS = (
+# Damaged files made Pillow raise these (6,000 corrupted files), and its readers' ways of saying
+# that a chunk is short. The bytes are in memory, so OSError is no disk error here.
+OPEN_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
     Image.DecompressionBombError,
     EOFError,
+    OverflowError,
     struct.error,
     zlib.error,
-    IndexError,
-    KeyError,
-    OverflowError,
 )
+DECODE_ERRORS = (*OPEN_ERRORS, IndexError, KeyError)
 
 
 def read_alpha(image: Image.Image) -> Tensor | None:
