@@ -18,7 +18,7 @@ class DiscriminatorConfig:
 
 
 class PatchDiscriminator(nn.Module):
-    """One logit for each overlapping patch: is this a painting?"""
+    """One logit for each overlapping patch; high says painting."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()

@@ -5,6 +5,7 @@ Shapes: N images, C channels, H x W pixels. Images are floats in [-1, 1].
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -48,7 +49,9 @@ class BlurDown(nn.Module):
         super().__init__()
         taps = torch.tensor([1.0, 2.0, 1.0])
         kernel = torch.outer(taps, taps) / 16
-        self.register_buffer("kernel", kernel.expand(channels, 1, 3, 3).contiguous(), persistent=False)
+        self.register_buffer(
+            "kernel", kernel.expand(channels, 1, 3, 3).contiguous(), persistent=False
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C, H, W]` -> `[N, C, H/2, W/2]`."""
@@ -59,7 +62,9 @@ class BlurDown(nn.Module):
 class Conv(nn.Module):
     """Reflection pad, convolution, and (unless it is the head) instance norm and ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, *, head: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, *, head: bool = False
+    ) -> None:
         super().__init__()
         self.pad = kernel // 2
         self.head = head
@@ -97,11 +102,12 @@ class ResnetGenerator(nn.Module):
         self.stem = Conv(colours, config.width, config.stem_kernel)
         self.downs = nn.ModuleList(
             nn.Sequential(Conv(narrow, wide, 3), BlurDown(wide))
-            for narrow, wide in zip(widths[:-1], widths[1:], strict=True)
+            for narrow, wide in pairwise(widths)
         )
         self.blocks = nn.ModuleList(ResidualBlock(widths[-1]) for _ in range(config.num_blocks))
         self.ups = nn.ModuleList(
-            Conv(wide, narrow, 3) for narrow, wide in zip(widths[-2::-1], widths[:0:-1], strict=True)
+            Conv(wide, narrow, 3)
+            for narrow, wide in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
         self.head = Conv(config.width, colours, config.stem_kernel, head=True)
 

@@ -1,10 +1,10 @@
 """Style packs: a folder of weights and a card. The only module of this package that opens a file.
 
-    NAME/
-      generator.safetensors    the checkpoint that is used ("final")
-      early.safetensors        another checkpoint of the same training, for corrections
-      card.json                architecture, data, licences, cost, digest
-      calibration.safetensors  what the scorer knows of this style (written by calibration)
+NAME/
+  generator.safetensors    the checkpoint that is used ("final")
+  early.safetensors        another checkpoint of the same training, for corrections
+  card.json                architecture, data, licences, cost, digest
+  calibration.safetensors  what the scorer knows of this style (written by calibration)
 """
 
 import hashlib
@@ -123,7 +123,9 @@ def _read_card(path: Path) -> dict[str, Any]:
 def _check_card(card: Any, card_path: Path) -> None:  # noqa: ANN401  (whatever the file held)
     if not isinstance(card, dict) or card.get("format") != FORMAT_VERSION:
         found = card.get("format") if isinstance(card, dict) else type(card).__name__
-        raise StylePackError(f"{card_path} has format {found!r}, this version reads {FORMAT_VERSION}")
+        raise StylePackError(
+            f"{card_path} has format {found!r}, this version reads {FORMAT_VERSION}"
+        )
     missing = {"name", "digest", "generator", "checkpoints"} - card.keys()
     unknown = set(card.get("checkpoints", ())) - _WEIGHT_FILES.keys()
     if missing or unknown:

@@ -54,7 +54,8 @@ def recolour(images: Tensor, generator: torch.Generator, probability: float) -> 
     brightness = (torch.rand(len(images), generator=generator) * 0.4 - 0.2) * chosen[0]
     saturation = 1 + (torch.rand(len(images), generator=generator) * 0.8 - 0.4) * chosen[1]
     brightness, saturation = (
-        draw.to(images.device, images.dtype)[:, None, None, None] for draw in (brightness, saturation)
+        draw.to(images.device, images.dtype)[:, None, None, None]
+        for draw in (brightness, saturation)
     )
     grey = images.mean(dim=1, keepdim=True)
     return grey + (images - grey) * saturation + brightness

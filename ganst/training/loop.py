@@ -174,9 +174,7 @@ def fit(
     return trainer.ema.model  # pyrefly: ignore[bad-return]
 
 
-def run_steps(
-    trainer: Trainer, budget: Budget, clock: Callable[[], float]
-) -> Iterator[TrainEvent]:
+def run_steps(trainer: Trainer, budget: Budget, clock: Callable[[], float]) -> Iterator[TrainEvent]:
     """Yield after each step; takes the early checkpoint on the way."""
     started, step, progress = clock(), 0, 0.0
     while progress < 1:

@@ -55,7 +55,9 @@ class PatchNCE(nn.Module):
         num_positions = q.shape[-2] * q.shape[-1]
         chosen = torch.randperm(num_positions, generator=generator)[: self.num_patches]
         embedded = [
-            F.normalize(head(x.flatten(2)[..., chosen.to(x.device)].transpose(1, 2).float()), dim=-1)
+            F.normalize(
+                head(x.flatten(2)[..., chosen.to(x.device)].transpose(1, 2).float()), dim=-1
+            )
             for x in (q, k)
         ]  # 2 x [N, P, size]
         return patch_nce(embedded[0], embedded[1])

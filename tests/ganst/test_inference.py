@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganst.inference import Stylizer, blend
+from ganst.inference import Precision, Stylizer, blend
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import PRESETS
 
@@ -34,7 +34,7 @@ def test_every_size_comes_back_as_it_went_in(height: int, width: int):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_batch_mates_change_no_bit(precision: str):
+def test_batch_mates_change_no_bit(precision: Precision):
     stylizer = Stylizer(_generator(), precision)
     images = [_image(40, 30, seed) for seed in range(4)]
     together = stylizer.stylize(images)

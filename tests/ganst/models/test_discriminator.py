@@ -14,5 +14,7 @@ def test_spectral_norm_holds_the_largest_singular_value_at_one(rng: torch.Genera
     for _ in range(50):  # the power iteration makes one step a forward pass
         discriminator(images)
     for layer in discriminator.layers:
-        largest = torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2)
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        largest = torch.linalg.matrix_norm(weight.flatten(1), ord=2)
         torch.testing.assert_close(largest, torch.tensor(1.0), rtol=0, atol=2e-2)

@@ -46,7 +46,7 @@ def test_changed_weights_are_noticed(pack_folder: Path):
 
 def test_missing_weights_are_named(pack_folder: Path):
     (pack_folder / "generator.safetensors").unlink()
-    with pytest.raises(StylePackError, match="generator.safetensors cannot be read"):
+    with pytest.raises(StylePackError, match=r"generator\.safetensors cannot be read"):
         load_stylepack(pack_folder)
 
 

@@ -1,0 +1,101 @@
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganst.errors import TrainingError
+from ganst.models.stylepack import load_stylepack
+from ganst.training.config import Budget, TrainConfig
+from pipelines.train import TrainJob, read_images, train
+
+_TINY = TrainConfig(preset="tiny", crop_px=32, batch_size=2)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    rng = np.random.default_rng(0)
+    for folder in ("photos", "paintings"):
+        (tmp_path / folder).mkdir()
+        for n in range(2):
+            pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{n}.png")
+    return tmp_path / "photos", tmp_path / "paintings"
+
+
+def _job(folders: tuple[Path, Path], out: Path) -> TrainJob:
+    return TrainJob(
+        style="ink",
+        photos=folders[0],
+        paintings=folders[1],
+        out=out,
+        budget=Budget(images=8),
+        config=_TINY,
+        licence="CC0-1.0",
+    )
+
+
+def test_training_leaves_a_pack_whose_card_tells_what_it_was_made_of(folders, tmp_path: Path):
+    pack = load_stylepack(train(_job(folders, tmp_path / "ink")))
+    assert pack.checkpoints == ("final", "early")
+    assert pack.card["data"] == {"photos": 2, "paintings": 2, "licence": "CC0-1.0"}
+    assert pack.card["training"]["images"] == 8
+    assert pack.card["training"]["finished"]
+
+
+def test_pictures_that_cannot_be_used_are_left_out(folders, caplog):
+    photos, _ = folders
+    (photos / "broken.jpg").write_bytes(b"")
+    (photos / "notes.txt").write_text("no picture")
+    Image.new("RGB", (4, 4)).save(photos / "small.png")
+    assert len(read_images(photos, smallest_side_px=16)) == 2
+    assert "broken.jpg" in caplog.text
+    assert "4x4 is smaller than 16" in caplog.text
+
+
+def test_a_folder_without_pictures_is_refused_by_name(tmp_path: Path):
+    with pytest.raises(TrainingError, match=f"{tmp_path} holds no usable picture"):
+        read_images(tmp_path, smallest_side_px=16)
+    with pytest.raises(TrainingError, match="is not a folder"):
+        read_images(tmp_path / "missing", smallest_side_px=16)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"style": "../ink"}, "letters, digits"),
+        ({"config": TrainConfig(preset="huge")}, "no preset 'huge'"),
+        ({"style": "oil"}, "must have its name"),
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused_before_it_starts(folders, tmp_path, changes, message):
+    job = _job(folders, tmp_path / "ink")
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(job, **changes)
+
+
+@pytest.mark.slow
+def test_a_bare_host_trains_from_the_command_line(folders, tmp_path: Path):
+    photos, paintings = folders
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.train", "--style", "ink", "--photos", photos,
+         "--paintings", paintings, "--out", tmp_path, "--preset", "tiny", "--images", "4",
+         "--crop", "32", "--batch", "2", "--threads", "1"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "ink" / "card.json").read_text())["training"]["steps"] == 2
+
+
+@pytest.mark.slow
+def test_training_imports_neither_prefect_nor_dask_nor_pydantic():
+    code = (
+        "import sys, pipelines.train; "
+        "print([m for m in ('prefect', 'dask', 'distributed', 'pydantic') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
