@@ -1,5 +1,6 @@
 """A Dask client: of a cluster started here, or of an existing one that runs the same code."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -31,17 +32,12 @@ def open_client(compute: ComputeConfig) -> Iterator["Client | None"]:
 
 
 def count_workers(compute: ComputeConfig) -> int:
-    """Worker processes that a local cluster will have: one a core that this process may use."""
+    """Worker processes to cut the work for: as many as asked for, else one a core of this host."""
     if compute.workers is not None:
-        return compute.workers
+        return max(1, compute.workers)
     from dask.system import CPU_COUNT  # knows container limits
 
     return CPU_COUNT
-
-
-def num_workers(client: "Client | None") -> int:
-    """Threads of the cluster; 1 without one."""
-    return 1 if client is None else max(1, sum(client.nthreads().values()))
 
 
 @contextmanager
@@ -53,8 +49,10 @@ def shared_cluster(compute: ComputeConfig) -> Iterator[ComputeConfig]:
     if compute.scheduler or compute.workers == 0:
         yield compute
         return
-    with _local_cluster(count_workers(compute)) as client:
-        yield compute.model_copy(update={"scheduler": client.scheduler.address})
+    workers = count_workers(compute)
+    with _local_cluster(workers) as client:
+        address = client.scheduler_info(n_workers=0)["address"]
+        yield compute.model_copy(update={"scheduler": address, "workers": workers})
 
 
 @contextmanager
@@ -62,10 +60,14 @@ def _local_cluster(workers: int) -> Iterator["Client"]:
     import dask
     from distributed import Client, LocalCluster
 
+    from pipelines.quick_exit import QuickExit
+
     settings = {
         "distributed.scheduler.allowed-failures": _ALLOWED_DEATHS,
         "distributed.worker.use-file-locking": False,
     }
+    # It tells as news that a connection closed, at the end of every cluster.
+    logging.getLogger("distributed.batched").setLevel(logging.WARNING)
     # One thread a process: image codecs and torch want a core each, and a crash takes one shard.
     with (
         dask.config.set(settings),
@@ -78,6 +80,7 @@ def _local_cluster(workers: int) -> Iterator["Client"]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.register_plugin(QuickExit())
         yield client
 
 

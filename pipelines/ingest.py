@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from upath import UPath
 
-from pipelines.cluster import num_workers, open_client
+from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.errors import UndecodableImageError
 from pipelines.images import decode
@@ -59,16 +59,15 @@ def ingest(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = No
     parts = run.folder.stage(STAGE)
     known = _known(parts, stale_sources(run.folder))
     job = IngestJob(photos=str(run.photos), parts=str(parts), max_pixels=run.config.max_pixels)
-    with open_client(compute) as client:
-        plan = plan_shards(
-            STAGE,
-            [file for file in files if file.error is None],
-            key=_file_key,
-            committed=known.keys(),
-            shard_size=run.config.shard_size,
-            workers=num_workers(client),
-        )
-        failed = run_shards(plan, client, ingest_shard, job, on_progress=on_progress)
+    plan = plan_shards(
+        STAGE,
+        [file for file in files if file.error is None],
+        key=_file_key,
+        committed=known.keys(),
+        shard_size=run.config.shard_size,
+        workers=count_workers(compute),
+    )
+    failed = run_shards(plan, compute, ingest_shard, job, on_progress=on_progress)
     rows = _rows_of(files, known | _fresh(parts, plan))
     # Also after a failed shard: the other photos go on, and the summary says what failed.
     _commit_catalog(run, files, rows)

@@ -10,15 +10,14 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 
+from pipelines.cluster import open_client
+from pipelines.config import ComputeConfig
 from pipelines.fan_out import fan_out
 from pipelines.progress import OnProgress, Progress, StageSummary
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 T = TypeVar("T")
 Key = tuple[str, ...]  # e.g. (source, attempt_id): what names one item of work
@@ -95,28 +94,42 @@ def shard_name(keys: Iterable[Key]) -> str:
 
 def run_shards(
     plan: Plan[T],
-    client: "Client | None",
+    compute: ComputeConfig,
     shard_fn: Callable[..., ShardCount],
     *args: Any,  # noqa: ANN401 whatever the shard function takes
     on_progress: OnProgress | None = None,
 ) -> tuple[str, ...]:
-    """Call `shard_fn(shard, *args)` on every shard; gives one sentence per shard that failed."""
+    """Call `shard_fn(shard, *args)` on every shard; gives one sentence per shard that failed.
+
+    No cluster is started where nothing is missing.
+
+    Raises:
+        ClusterError: The cluster cannot be reached, or went away.
+
+    """
+    if not plan.shards:
+        return ()
     failed: list[str] = []
     done = rejected = 0
-    total = plan.total - plan.skipped
-    for shard, count, error in fan_out(client, shard_fn, plan.shards, *args):
-        if error is not None:
-            failed.append(_failure(plan.stage, shard, error))
-        if count is not None:
-            done, rejected = done + count.done, rejected + count.rejected
-        if on_progress:
-            elapsed_s = time.monotonic() - plan.started
-            on_progress(
-                Progress(
-                    stage=plan.stage, done=done, total=total, rejected=rejected, elapsed_s=elapsed_s
-                )
-            )
+    with open_client(compute) as client:
+        for shard, count, error in fan_out(client, shard_fn, plan.shards, *args):
+            if error is not None:
+                failed.append(_failure(plan.stage, shard, error))
+            if count is not None:
+                done, rejected = done + count.done, rejected + count.rejected
+            if on_progress:
+                on_progress(_progress(plan, done, rejected))
     return tuple(sorted(failed))
+
+
+def _progress(plan: Plan[T], done: int, rejected: int) -> Progress:
+    return Progress(
+        stage=plan.stage,
+        done=done,
+        total=plan.total - plan.skipped,
+        rejected=rejected,
+        elapsed_s=time.monotonic() - plan.started,
+    )
 
 
 def summarize(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from upath import UPath
 
-from pipelines.cluster import num_workers, open_client
+from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.errors import StaleSourceError, UndecodableImageError, UnstylizableImageError
 from pipelines.images import DecodedImage, decode, encode, shrink
@@ -77,18 +77,17 @@ def stylize(
     """Make the first output of every photo of the catalog that has none."""
     forget_stale(run.folder)
     photos = plan_photos(run)
-    with open_client(compute) as client:
-        plan = plan_shards(
-            STAGE,
-            photos,
-            key=_key,
-            committed=set(row_keys(read_stylized(run.folder))),
-            shard_size=run.config.shard_size,
-            workers=num_workers(client),
-        )
-        if plan.shards:
-            sweep_temporaries(run.folder.root)
-        failed = run_shards(plan, client, stylize_shard, make_job(run), on_progress=on_progress)
+    plan = plan_shards(
+        STAGE,
+        photos,
+        key=_key,
+        committed=set(row_keys(read_stylized(run.folder))),
+        shard_size=run.config.shard_size,
+        workers=count_workers(compute),
+    )
+    if plan.shards:
+        sweep_temporaries(run.folder.root)
+    failed = run_shards(plan, compute, stylize_shard, make_job(run), on_progress=on_progress)
     committed = _status_by_key(run.folder)
     states = [committed[key] for key in map(_key, photos) if key in committed]
     return summarize(plan, failed, committed=len(states), rejected=states.count("rejected"))
