@@ -1,0 +1,232 @@
+"""The final word on every photo: catalog and committed parts -> report.parquet, page, sheets.
+
+Nothing here looks at a clock, at returned values or at the order of the parts, so that a run which
+was killed and resumed ends in the same report.parquet, byte for byte, as one that was left alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines import parquet, schema
+from pipelines.page import write_page
+from pipelines.sheets import write_sheets
+from pipelines.summary import Summary, summarise, write_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.progress import StageSummary
+    from pipelines.runs import Run
+
+# A photo whose bytes changed is another photo: its old outputs and scores say nothing about it.
+_PHOTO = ("source", "source_sha256")
+
+# Taken from the image that `output` names.
+_SCORES = (
+    "p_anomaly",
+    "flagged",
+    "p_content",
+    "p_style",
+    "p_passthrough",
+    "p_artifact",
+    "p_color",
+)
+_REASONS = ("reason", "reason_probability", "evidence")
+
+_WHY_NOT_SCORED = {
+    "unsupported": "not scored: shorter than 64 px or longer than 4:1",
+    "uncalibrated": "not scored: the style has no calibration for this precision",
+    "nonfinite": "the output holds values that are not numbers",
+}
+
+
+def write_report(run: Run, stages: Sequence[StageSummary] = ()) -> Summary:
+    """Write everything that a person or pandas reads of a run.
+
+    `stages` are the stages that this call has just run: their times go into summary.json.
+    """
+    folder = run.folder
+    catalog = parquet.read_table(folder.catalog, schema.CATALOG)
+    tries = lineage(catalog, parquet.read_parts(folder.attempts, schema.attempts_schema()))
+    report = build_report(
+        catalog,
+        parquet.read_parts(folder.stage("stylize"), schema.STYLIZED),
+        tries,
+        style=run.pack.name,
+        style_digest=run.pack.digest,
+    )
+    parquet.commit_table(folder.report, report)
+    summary = summarise(run, report, tries, stages)
+    write_summary(folder.summary, summary)
+    write_page(run, report, tries, summary)
+    write_sheets(run, report)
+    return summary
+
+
+def build_report(
+    catalog: pa.Table, stylized: pa.Table, tries: pa.Table, *, style: str, style_digest: str
+) -> pa.Table:
+    """One row per catalog row, sorted by source, in the order and types of `schema.REPORT`.
+
+    `tries` is what `lineage` gives of all attempts.
+    `status` is null, with a sentence in `error`, while a photo's shard has not finished; no row
+    of a finished run has that.
+    """
+    photos = catalog.rename_columns({"sha256": "source_sha256", "output": "planned"})
+    # "ok" comes last: a photo that was rejected once and stylized later is stylized.
+    made = _last_of_each(stylized, _PHOTO, ("-status", "attempt_id"))
+    first = _last_of_each(_only(tries, "first"), _PHOTO, ())
+    accepted = _last_of_each(_only(tries, "accepted"), _PHOTO, ("attempt_no", "attempt_id"))
+    counts = _counts(tries)
+
+    wide = photos
+    for table, prefix in (
+        (made, "made_"),
+        (first, "first_"),
+        (accepted, "accepted_"),
+        (counts, ""),
+    ):
+        wide = wide.join(_prefixed(table, prefix), list(_PHOTO), join_type="left outer")
+    # A join returns its rows in any order.
+    return _final_columns(wide.sort_by("source"), style, style_digest)
+
+
+def lineage(catalog: pa.Table, attempts: pa.Table) -> pa.Table:
+    """The attempts that count: of the photos as they are now, each attempt once.
+
+    All attempts on a photo are of the newest scorer version that scored its first output. Sorted
+    by source and attempt number.
+    """
+    # Two drivers on one run may both commit an attempt: always the same copy must count.
+    unique = _last_of_each(attempts, (*_PHOTO, "attempt_id"), ("attempt_no", "output_sha256"))
+    first = _last_of_each(_only(unique, "first"), _PHOTO, ("scorer_version", "attempt_id"))
+    photos = catalog.select(["source", "sha256"]).rename_columns(list(_PHOTO))
+    current = first.join(photos, list(_PHOTO), join_type="left semi")
+    keys = [*_PHOTO, "scorer_version"]
+    tries = unique.join(current.select(keys), keys, join_type="left semi")
+    return tries.sort_by([(name, "ascending") for name in ("source", "attempt_no", "attempt_id")])
+
+
+def _only(attempts: pa.Table, decision: str) -> pa.Table:
+    return attempts.filter(pc.equal(attempts["decision"], decision))
+
+
+def _counts(tries: pa.Table) -> pa.Table:
+    """Attempts and refused attempts of each photo."""
+    refused = pc.cast(pc.equal(tries["decision"], "refused"), pa.int64())
+    grouped = (
+        tries.select(list(_PHOTO))
+        .append_column("refused", refused)
+        .group_by(list(_PHOTO))
+        .aggregate([("refused", "count"), ("refused", "sum")])
+    )
+    return grouped.rename_columns({"refused_count": "tries", "refused_sum": "refusals"})
+
+
+def _last_of_each(table: pa.Table, keys: Sequence[str], order: Sequence[str]) -> pa.Table:
+    """The last row of every distinct `keys`, rows ordered by `order`; `-name` is downwards."""
+    if table.num_rows == 0:
+        return table
+    table = table.sort_by([_direction(name) for name in (*keys, *order)]).combine_chunks()
+    differs = pa.array([False] * (table.num_rows - 1), pa.bool_())
+    for key in keys:
+        column = table[key].combine_chunks()
+        differs = pc.or_(differs, pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)))
+    return table.filter(pa.concat_arrays([differs, pa.array([True])]))
+
+
+def _direction(name: str) -> tuple[str, str]:
+    return (name[1:], "descending") if name.startswith("-") else (name, "ascending")
+
+
+def _prefixed(table: pa.Table, prefix: str) -> pa.Table:
+    """Every column but the keys gets the prefix, so that joined tables do not collide."""
+    return table.rename_columns(
+        [name if name in _PHOTO else f"{prefix}{name}" for name in table.column_names]
+    )
+
+
+def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
+    status = _status(wide)
+    is_corrected = _is(status, "corrected")
+    was_flagged = pc.fill_null(wide["first_flagged"], False)
+    columns = {
+        "source": wide["source"],
+        "source_sha256": wide["source_sha256"],
+        "group": wide["group"],
+        "status": status,
+        "output": _output(wide, status),
+        "style": _constant(style, wide.num_rows),
+        "style_digest": _constant(style_digest, wide.num_rows),
+        # An output that is not scored yet has no attempt row, and was made all the same.
+        "attempts": pc.fill_null(
+            wide["tries"], pc.cast(_is(wide["made_status"], "ok"), pa.int64())
+        ),
+        "strategy": wide["accepted_strategy"],
+        **{
+            name: pc.if_else(is_corrected, wide[f"accepted_{name}"], wide[f"first_{name}"])
+            for name in _SCORES
+        },
+        "was_flagged": was_flagged,
+        # Why the first output was flagged: a corrected image keeps the reason it was corrected for.
+        **{name: _where(was_flagged, wide[f"first_{name}"]) for name in _REASONS},
+        "error": _error(wide, status),
+    }
+    # A mask with nulls cannot index a pandas frame: what was never scored is not flagged.
+    columns["flagged"] = pc.fill_null(columns["flagged"], False)
+    columns["evidence"] = pc.coalesce(columns["evidence"], _why_not_scored(wide, status))
+    ordered = {field.name: columns[field.name] for field in schema.REPORT}
+    return pa.table(ordered).cast(schema.REPORT).combine_chunks()
+
+
+def _status(wide: pa.Table) -> pa.ChunkedArray:
+    """ok, corrected, flagged, quarantined, rejected; null where the photo is not stylized yet."""
+    was_flagged = pc.fill_null(wide["first_flagged"], False)
+    gave_up = pc.and_(was_flagged, pc.greater(pc.fill_null(wide["refusals"], 0), 0))
+    cases = {
+        "rejected": pc.or_(_is(wide["status"], "rejected"), _is(wide["made_status"], "rejected")),
+        None: pc.is_null(wide["made_status"]),
+        "corrected": pc.is_valid(wide["accepted_attempt_id"]),
+        "quarantined": gave_up,
+        "flagged": was_flagged,
+    }
+    conditions = pc.make_struct(*cases.values(), field_names=[str(name) for name in cases])
+    return pc.case_when(conditions, *(pa.scalar(name, pa.string()) for name in cases), "ok")
+
+
+def _output(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Where the image lies, relative to the run; null where there is none."""
+    place = pc.if_else(_is(status, "quarantined"), "quarantine", "images")
+    path = pc.binary_join_element_wise(place, wide["made_output"], "/")
+    return _where(pc.and_(pc.is_valid(status), pc.invert(_is(status, "rejected"))), path)
+
+
+def _error(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
+    waiting = pa.scalar("not stylized yet: the same command again goes on here", pa.string())
+    said = pc.coalesce(wide["error"], wide["made_error"])
+    return pc.if_else(pc.is_null(status), waiting, _where(_is(status, "rejected"), said))
+
+
+def _why_not_scored(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
+    has_image = pc.and_(pc.is_valid(status), pc.invert(_is(status, "rejected")))
+    score_status = pc.fill_null(wide["first_score_status"], "missing")
+    words = _where(_is(score_status, "missing"), _constant("not scored yet", wide.num_rows))
+    for name, sentence in _WHY_NOT_SCORED.items():
+        words = pc.if_else(_is(score_status, name), sentence, words)
+    return _where(has_image, words)
+
+
+def _is(column: pa.ChunkedArray, value: str) -> pa.ChunkedArray:
+    return pc.fill_null(pc.equal(column, value), False)
+
+
+def _where(mask: pa.ChunkedArray, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(mask, column, pa.scalar(None, column.type))
+
+
+def _constant(value: str, length: int) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array([value] * length, pa.string())])

@@ -1,0 +1,141 @@
+"""What a run comes to: counts that add up to the number of sources, rates, speed, stage times."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+from pipelines import storage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+    from upath import UPath
+
+    from pipelines.progress import StageSummary
+    from pipelines.runs import Run
+
+# In the order a person reads them. `pending`: not stylized yet, only in a run that is not finished.
+STATUSES = ("ok", "corrected", "flagged", "quarantined", "rejected", "pending")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTime:
+    """Work of a stage over all calls; a call that found everything done adds nothing."""
+
+    images: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """`counts` has every status and adds up to `sources`; a rate of nothing is null."""
+
+    style: str
+    style_digest: str
+    calibration_id: str | None
+    alpha: float
+    sources: int
+    counts: dict[str, int]
+    scored: int
+    flagged_first: int
+    flag_rate: float | None
+    reject_rate: float | None
+    correction_attempts: int
+    correction_rate: float | None
+    reasons: dict[str, int]
+    images_per_second: float | None
+    stages: dict[str, StageTime]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def summarise(
+    run: Run, report: pa.Table, tries: pa.Table, stages: Sequence[StageSummary] = ()
+) -> Summary:
+    """Counts come from the report; times of this call are added to those in summary.json."""
+    times = merge_times(_read_times(run.folder.summary), stages)
+    status = pc.fill_null(report["status"], "pending")
+    found = {
+        str(count["values"]): int(count["counts"]) for count in pc.value_counts(status).to_pylist()
+    }
+    counts = {name: found.get(name, 0) for name in STATUSES}
+    scored = pc.count(report["p_anomaly"]).as_py()
+    flagged_first = pc.sum(report["was_flagged"]).as_py() or 0
+    return Summary(
+        style=run.pack.name,
+        style_digest=run.pack.digest,
+        calibration_id=_the_last(tries["calibration_id"]),
+        alpha=run.config.alpha,
+        sources=report.num_rows,
+        counts=counts,
+        scored=scored,
+        flagged_first=flagged_first,
+        flag_rate=_share(flagged_first, scored),
+        reject_rate=_share(counts["rejected"], report.num_rows),
+        correction_attempts=(pc.sum(report["attempts"]).as_py() or 0) - _num_first(report),
+        correction_rate=_share(counts["corrected"], counts["corrected"] + counts["quarantined"]),
+        reasons=_reasons(report),
+        images_per_second=_speed(times.get("stylize")),
+        stages=times,
+    )
+
+
+def write_summary(path: UPath, summary: Summary) -> None:
+    """Commit summary.json."""
+    storage.commit_bytes(path, (json.dumps(summary.to_json(), indent=2) + "\n").encode())
+
+
+def merge_times(
+    earlier: Mapping[str, StageTime], stages: Sequence[StageSummary]
+) -> dict[str, StageTime]:
+    """Earlier stage times plus those of this call: a resumed run tells the whole job's speed."""
+    times = dict(earlier)
+    for stage in stages:
+        if stage.done == 0 and stage.stage in times:
+            continue
+        before = times.get(stage.stage, StageTime(images=0, seconds=0.0))
+        times[stage.stage] = StageTime(
+            images=before.images + stage.done, seconds=round(before.seconds + stage.seconds, 3)
+        )
+    return times
+
+
+def _read_times(path: UPath) -> dict[str, StageTime]:
+    """Stage times of earlier calls; none where there is no readable summary."""
+    if not path.exists():
+        return {}
+    try:
+        stages = json.loads(storage.read_bytes(path))["stages"]
+        return {name: StageTime(**time) for name, time in stages.items()}
+    except (ValueError, TypeError, KeyError):
+        return {}
+
+
+def _num_first(report: pa.Table) -> int:
+    return pc.sum(pc.greater(report["attempts"], 0)).as_py() or 0
+
+
+def _reasons(report: pa.Table) -> dict[str, int]:
+    """How often each reason was given, most frequent first."""
+    counts = pc.value_counts(report["reason"].drop_null()).to_pylist()
+    ordered = sorted(counts, key=lambda count: (-count["counts"], count["values"]))
+    return {count["values"]: count["counts"] for count in ordered}
+
+
+def _the_last(column: pa.ChunkedArray) -> str | None:
+    return pc.max(column).as_py() if pc.count(column).as_py() else None
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _speed(time: StageTime | None) -> float | None:
+    return round(time.images / time.seconds, 2) if time and time.images and time.seconds else None
