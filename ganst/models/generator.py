@@ -117,9 +117,9 @@ class ResnetGenerator(nn.Module):
         return self._decode(x, images)
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        """Features for PatchNCE, from fine to coarse: pixels, stem, downs, the first and the last block."""
+        """Features for PatchNCE, fine to coarse: stem, downs, the first and the last block."""
         *features, last = self._encode(images)
-        num_front = 2 + len(self.downs)
+        num_front = 1 + len(self.downs)
         return [*features[:num_front], features[num_front], last]
 
     def encode_and_generate(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -131,11 +131,10 @@ class ResnetGenerator(nn.Module):
     def feature_channels(self) -> list[int]:
         """Channels of each tensor that `encode` returns."""
         widths = [self.config.width * 2**level for level in range(self.config.num_downs + 1)]
-        return [3 * self.config.shuffle**2, *widths, widths[-1], widths[-1]]
+        return [*widths, widths[-1], widths[-1]]
 
     def _encode(self, images: Tensor) -> Iterator[Tensor]:
         x = F.pixel_unshuffle(images, self.config.shuffle)
-        yield x
         for layer in [self.stem, *self.downs, *self.blocks]:
             x = layer(x)
             yield x

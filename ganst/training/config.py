@@ -31,13 +31,14 @@ class TrainConfig:
     preset: str = "fast"
     crop_px: int = 128
     batch_size: int = 8
-    learning_rate: float = 2e-4
+    learning_rate: float = 4e-4
     decay_from: float = 0.6  # share of the budget at constant rate; then linear to zero
     warm_up: float = 0.03  # share of the budget in which the generator only learns to copy
     lambda_gan: float = 1.0
     lambda_nce: float = 1.0
     lambda_identity: float = 1.0
-    lambda_colour: float = 2.0
+    lambda_colour: float = 0.5
+    lambda_strokes: float = 2.0
     augment_probability: float = 0.6
     ema_half_life_images: float = 2_000
     early_at: float = 0.7  # share of the budget at which the pack's second checkpoint is taken

@@ -123,6 +123,9 @@ class Trainer:
                 queries = self.G.encode(fake)
             parts["G"] = config.lambda_gan * losses.generator_loss(logits.float())
             parts["nce"] = config.lambda_nce * self.nce(queries, features, self.random)
+            parts["strokes"] = config.lambda_strokes * losses.patch_distribution_loss(
+                fake, y, self.random
+            )
             parts["colour"] = config.lambda_colour * losses.colour_loss(x, fake)
         self._update(self.optimizer_G, torch.stack(list(parts.values())).sum())
         return {name: part.item() for name, part in parts.items()}

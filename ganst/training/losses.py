@@ -26,6 +26,31 @@ def colour_loss(sources: Tensor, fakes: Tensor, factor: int = 16) -> Tensor:
     return F.l1_loss(F.avg_pool2d(fakes, factor), F.avg_pool2d(sources, factor))
 
 
+def patch_distribution_loss(
+    fakes: Tensor, reals: Tensor, generator: torch.Generator, *, scales: int = 3, filters: int = 48
+) -> Tensor:
+    """Sliced Wasserstein distance between the 7 x 7 patches of two batches, mean over `scales` octaves.
+
+    Random directions in patch space are random filters (Elnekave 2022, arXiv:2203.11862). They sum
+    to zero in each colour channel, so that strokes are compared and not the palette.
+    """
+    losses = []
+    for scale in range(scales):
+        weights = torch.randn(filters, 3, 7, 7, generator=generator).to(fakes.device)
+        weights = weights - weights.mean(dim=(2, 3), keepdim=True)
+        weights = weights / weights.flatten(1).norm(dim=1)[:, None, None, None]
+        fake_lines, real_lines = (
+            F.conv2d(_shrunk(images, scale), weights).transpose(0, 1).flatten(1).sort(dim=1).values
+            for images in (fakes, reals)
+        )  # [filters, N * positions]
+        losses.append(F.l1_loss(fake_lines, real_lines))
+    return torch.stack(losses).mean()
+
+
+def _shrunk(images: Tensor, octaves: int) -> Tensor:
+    return F.avg_pool2d(images, 2**octaves) if octaves else images
+
+
 class PatchNCE(nn.Module):
     """Patches of G(x) must be told apart by the patch of x at the same place (arXiv:2007.15651, eq. 3).
 

@@ -8,6 +8,7 @@ from ganst.training.losses import (
     colour_loss,
     discriminator_loss,
     generator_loss,
+    patch_distribution_loss,
     patch_nce,
 )
 
@@ -55,3 +56,31 @@ def test_colour_loss_ignores_detail_and_sees_casts():
     cast = source + torch.tensor([0.3, 0.0, 0.0])[:, None, None]
     assert colour_loss(source, detail) == 0
     assert colour_loss(source, cast).item() == pytest.approx(0.1)
+
+
+def _seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+def test_patch_distributions_equal_a_sort_written_out(rng: torch.Generator):
+    fakes, reals = (torch.rand(2, 3, 9, 9, generator=rng) for _ in range(2))
+    weights = torch.randn(4, 3, 7, 7, generator=_seeded()).numpy()
+    weights -= weights.mean(axis=(2, 3), keepdims=True)
+    distances = []
+    for weight in weights / np.linalg.norm(weights.reshape(4, -1), axis=1)[:, None, None, None]:
+        lines = [
+            np.sort([(weight * image[:, i : i + 7, j : j + 7]).sum() for image in images.numpy()
+                     for i in range(3) for j in range(3)])
+            for images in (fakes, reals)
+        ]  # fmt: skip
+        distances.append(np.abs(lines[0] - lines[1]).mean())
+    loss = patch_distribution_loss(fakes, reals, _seeded(), scales=1, filters=4)
+    assert loss.item() == pytest.approx(np.mean(distances), rel=1e-4)
+
+
+def test_patch_distributions_ignore_place_and_palette_and_see_contrast(rng: torch.Generator):
+    images = torch.rand(2, 3, 32, 32, generator=rng)
+    same = patch_distribution_loss(images.flip(0) + 0.3, images, _seeded())
+    flatter = patch_distribution_loss(images * 0.5, images, _seeded())
+    assert same.item() == pytest.approx(0, abs=1e-6)
+    assert flatter > 0.01
