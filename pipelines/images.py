@@ -91,7 +91,7 @@ def encode(
 ) -> bytes:
     """uint8 `[3, H, W]` and alpha `[H, W]` to a file: jpeg (4:4:4), png, webp, tiff or bmp.
 
-    JPEG has no alpha: the image is laid on white.
+    JPEG and BMP have no alpha: the image is laid on white.
 
     Raises:
         UnstylizableImageError: The format cannot hold an image of this size.
@@ -106,7 +106,7 @@ def encode(
     image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
     if alpha is not None:
         image.putalpha(Image.fromarray(alpha.contiguous().numpy()))
-    if format == "jpeg" and alpha is not None:
+    if format in ("jpeg", "bmp") and alpha is not None:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
     buffer = io.BytesIO()
