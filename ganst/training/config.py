@@ -37,6 +37,8 @@ class TrainConfig:
     lambda_gan: float = 1.0
     lambda_nce: float = 1.0
     lambda_identity: float = 1.0
+    identity_every: int = 4  # steps; it costs a third of a step and works as well when it is rare
+    num_patches: int = 128  # for PatchNCE, per layer and image
     lambda_colour: float = 0.5
     lambda_strokes: float = 2.0
     augment_probability: float = 0.6

@@ -52,7 +52,7 @@ class Trainer:
         self.random = torch.Generator().manual_seed(config.seed)
         self.G = init_weights(ResnetGenerator(preset.generator), self.random).to(device)
         self.D = init_weights(PatchDiscriminator(preset.discriminator), self.random).to(device)
-        self.nce = losses.PatchNCE(self.G.feature_channels)
+        self.nce = losses.PatchNCE(self.G.feature_channels, num_patches=config.num_patches)
         self.nce = init_weights(self.nce, self.random).to(device)
         self.ema = Ema(self.G, config.ema_half_life_images)
         self.early: ResnetGenerator | None = None
@@ -63,27 +63,33 @@ class Trainer:
         self.optimizer_D = torch.optim.Adam(self.D.parameters(), config.learning_rate, betas)
         wanted = choose_precision() if config.precision == "auto" else config.precision
         self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=wanted == "bf16")
+        self.num_steps = 0
         self.num_images = 0
         self.nonfinite_steps = 0
 
     def step(self, progress: float) -> dict[str, float]:
-        """One update of D and of G at `progress` of the budget; the losses as floats."""
+        """One update of D and of G at `progress` of the budget; the weighted losses as floats."""
         config = self.config
         for optimizer in (self.optimizer_G, self.optimizer_D):
             for group in optimizer.param_groups:
                 group["lr"] = config.rate(progress)
         x = self._crops(self.photos, config.photo_zoom)
         y = self._crops(self.paintings, config.painting_zoom)
-        warm = progress < config.warm_up
         with self.autocast:
-            features, fakes = self.G.encode_and_generate(torch.cat([x, y]))
-        fakes = fakes.float()
-        fake, idt = fakes.chunk(2)
-        parts = {} if warm else {"D": self._step_discriminator(y, fake.detach())}
-        parts |= self._step_generator(x, y, [f[: len(x)] for f in features], (fake, idt), warm=warm)
+            features, fake = self.G.encode_and_generate(x)
+        fake = fake.float()
+        if progress < config.warm_up:
+            terms, parts = {"copy": F.l1_loss(fake, x)}, {}
+        else:
+            parts = {"D": self._step_discriminator(y, fake.detach())}
+            terms = self._style_terms(x, y, features, fake)
+        if self.num_steps % config.identity_every == 0:
+            terms["idt"] = config.lambda_identity * self._identity_loss(y)
+        self._update(self.optimizer_G, torch.stack(list(terms.values())).sum())
+        self.num_steps += 1
         self.num_images += config.batch_size
         self.ema.update(self.G, config.batch_size)
-        return parts
+        return parts | {name: term.item() for name, term in terms.items()}
 
     def _crops(self, bank: ImageBank, zoom: tuple[float, float]) -> Tensor:
         # Contiguous, not channels last as in inference: on a CPU the backward pass of the group norm
@@ -102,33 +108,26 @@ class Trainer:
         self._update(self.optimizer_D, loss)
         return loss.item()
 
-    def _step_generator(
-        self,
-        x: Tensor,
-        y: Tensor,
-        features: list[Tensor],
-        images: tuple[Tensor, Tensor],
-        *,
-        warm: bool,
-    ) -> dict[str, float]:
-        fake, idt = images
+    def _style_terms(
+        self, x: Tensor, y: Tensor, features: list[Tensor], fake: Tensor
+    ) -> dict[str, Tensor]:
         config = self.config
-        parts = {"idt": config.lambda_identity * F.l1_loss(idt, y)}
-        if warm:
-            parts["copy"] = F.l1_loss(fake, x)
-        else:
-            self.D.requires_grad_(requires_grad=False)
-            with self.autocast:
-                logits = self.D(self._augmented(fake))
-                queries = self.G.encode(fake)
-            parts["G"] = config.lambda_gan * losses.generator_loss(logits.float())
-            parts["nce"] = config.lambda_nce * self.nce(queries, features, self.random)
-            parts["strokes"] = config.lambda_strokes * losses.patch_distribution_loss(
-                fake, y, self.random
-            )
-            parts["colour"] = config.lambda_colour * losses.colour_loss(x, fake)
-        self._update(self.optimizer_G, torch.stack(list(parts.values())).sum())
-        return {name: part.item() for name, part in parts.items()}
+        self.D.requires_grad_(requires_grad=False)
+        with self.autocast:
+            logits = self.D(self._augmented(fake))
+            queries = self.G.encode(fake)
+        strokes = losses.patch_distribution_loss(fake, y, self.random)
+        return {
+            "G": config.lambda_gan * losses.generator_loss(logits.float()),
+            "nce": config.lambda_nce * self.nce(queries, features, self.random),
+            "strokes": config.lambda_strokes * strokes,
+            "colour": config.lambda_colour * losses.colour_loss(x, fake),
+        }
+
+    def _identity_loss(self, y: Tensor) -> Tensor:
+        with self.autocast:
+            idt = self.G(y)
+        return F.l1_loss(idt.float(), y)
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)

@@ -48,7 +48,7 @@ def test_the_discriminator_rests_while_the_generator_warms_up():
     before = trainer.D.stem.weight.clone()
     parts = trainer.step(0.1)
     assert torch.equal(before, trainer.D.stem.weight)
-    assert parts.keys() == {"idt", "copy"}
+    assert parts.keys() == {"copy", "idt"}
 
 
 def test_a_budget_of_images_is_met_exactly():
