@@ -77,6 +77,7 @@ def _local_cluster(workers: int) -> Iterator["Client"]:
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else 8787, on every interface
         ) as cluster,
         Client(cluster) as client,
     ):

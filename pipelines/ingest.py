@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 from upath import UPath
 
+from pipelines.breadcrumbs import KILLED, find_killers, leave_trail, new_call
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.errors import UndecodableImageError
@@ -46,6 +47,7 @@ class IngestJob:
     photos: str
     parts: str
     max_pixels: int
+    call: str
 
 
 def ingest(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = None) -> StageSummary:
@@ -58,7 +60,12 @@ def ingest(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = No
     files = list_files(run.photos)
     parts = run.folder.stage(STAGE)
     known = _known(parts, stale_sources(run.folder))
-    job = IngestJob(photos=str(run.photos), parts=str(parts), max_pixels=run.config.max_pixels)
+    job = IngestJob(
+        photos=str(run.photos),
+        parts=str(parts),
+        max_pixels=run.config.max_pixels,
+        call=new_call(),
+    )
     plan = plan_shards(
         STAGE,
         [file for file in files if file.error is None],
@@ -77,9 +84,17 @@ def ingest(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = No
 def ingest_shard(shard: Shard[SeenFile], job: IngestJob) -> ShardCount:
     """Decode every file of the shard, then commit their rows."""
     photos = open_root(job.photos)
-    rows = [_read_row(photos, file, job.max_pixels) for file in shard.items]
-    path = open_root(job.parts) / shard.part
-    commit_table(path, pa.Table.from_pylist(rows, schema=CATALOG))
+    parts = open_root(job.parts)
+    killers = find_killers(parts, shard.name, job.call)
+    rows: list[dict[str, Any]] = []
+    with leave_trail(parts, shard.name, job.call) as step:
+        for file in shard.items:
+            if file.source in killers:
+                rows.append(_killer_row(photos, file))
+                continue
+            step(file.source)
+            rows.append(_read_row(photos, file, job.max_pixels))
+    commit_table(parts / shard.part, pa.Table.from_pylist(rows, schema=CATALOG))
     return ShardCount(len(rows), sum(row["status"] == "rejected" for row in rows))
 
 
@@ -105,6 +120,11 @@ def _read_row(photos: UPath, file: SeenFile, max_pixels: int) -> dict[str, Any]:
         "status": "ok",
         "note": "; ".join(image.notes) or None,
     }
+
+
+def _killer_row(photos: UPath, file: SeenFile) -> dict[str, Any]:
+    data = read_bytes(resolve_inside(photos, file.source))
+    return _rejected(file, KILLED, hashlib.sha256(data).hexdigest())
 
 
 def _row(file: SeenFile) -> dict[str, Any]:

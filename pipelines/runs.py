@@ -15,7 +15,6 @@ from upath import UPath
 
 from ganst.inference import Precision, choose_precision
 from ganst.models.stylepack import StylePack, load_stylepack
-from ganst.scoring.columns import SCORER_VERSION
 from pipelines.config import NOT_IDENTITY, RunConfig
 from pipelines.errors import RunConflictError, UnknownRunError
 from pipelines.storage import commit_bytes, open_root, read_bytes, resolve_inside
@@ -204,6 +203,9 @@ def first_params(run: Run) -> dict[str, Any]:
 
 def first_attempt_id(run: Run, source_sha256: str) -> str:
     """The id of the first attempt on a source."""
+    # Here: it brings scikit-learn along, seconds that a worker who only stylizes can do without.
+    from ganst.scoring.columns import SCORER_VERSION
+
     return attempt_id(
         source_sha256=source_sha256,
         style_digest=run.pack.digest,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from upath import UPath
 
+from pipelines.breadcrumbs import KILLED, find_killers, leave_trail, new_call
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.errors import StaleSourceError, UndecodableImageError, UnstylizableImageError
@@ -69,6 +70,7 @@ class StylizeJob:
     max_pixels: int
     quality: int
     seed: int
+    call: str
 
 
 def stylize(
@@ -121,19 +123,26 @@ def make_job(run: Run) -> StylizeJob:
         max_pixels=run.config.max_pixels,
         quality=run.config.quality,
         seed=run.config.seed,
+        call=new_call(),
     )
 
 
 def stylize_shard(shard: Shard[Photo], job: StylizeJob) -> ShardCount:
     """Stylize every photo of the shard, then commit their rows."""
     folder = RunFolder(open_root(job.run))
-    part = folder.stage(STAGE) / shard.part
+    parts = folder.stage(STAGE)
+    part = parts / shard.part
+    killers = find_killers(parts, shard.name, job.call)
     rows: list[dict[str, Any]] = []
-    with one_thread():
+    with one_thread(), leave_trail(parts, shard.name, job.call) as step:
         for photo in shard.items:
             # Another driver was faster. Its outputs may be corrected by now: leave them alone.
             if part.exists():
                 return ShardCount(0)
+            if photo.source in killers:
+                rows.append(_rejected(photo, job, KILLED))
+                continue
+            step(photo.source)
             rows.append(_stylize_photo(photo, job, folder))
     commit_table(part, pa.Table.from_pylist(rows, schema=STYLIZED))
     return ShardCount(len(rows), sum(row["status"] == "rejected" for row in rows))
@@ -173,7 +182,7 @@ def _stylize_photo(photo: Photo, job: StylizeJob, folder: RunFolder) -> dict[str
     try:
         pixels, data = _make_output(photo, job)
     except _REJECTS as error:
-        return _row(photo, job) | {"status": "rejected", "error": str(error)}
+        return _rejected(photo, job, str(error))
     commit_bytes(folder.images(photo.output), data)
     height, width = pixels.shape[1:]
     return _row(photo, job) | {
@@ -218,6 +227,10 @@ def _row(photo: Photo, job: StylizeJob) -> dict[str, Any]:
         "precision": job.precision,
         "seed": job.seed,
     }
+
+
+def _rejected(photo: Photo, job: StylizeJob, error: str) -> dict[str, Any]:
+    return _row(photo, job) | {"status": "rejected", "error": error}
 
 
 def _key(photo: Photo) -> Key:
