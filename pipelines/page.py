@@ -125,7 +125,7 @@ def _worst_first(report: pa.Table, tries: pa.Table) -> list[dict[str, Any]]:
     rows = report.filter(pc.and_(report["was_flagged"], pc.is_valid(report["status"]))).to_pylist()
     p_first = {row["source"]: row["p_anomaly"] or 0.0 for row in _first_attempts(tries)}
     return sorted(
-        rows, key=lambda row: (_RANK[row["status"]], p_first[row["source"]], row["source"])
+        rows, key=lambda row: (_RANK.get(row["status"], 3), p_first[row["source"]], row["source"])
     )
 
 

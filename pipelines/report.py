@@ -35,13 +35,7 @@ _SCORES = (
     "p_artifact",
     "p_color",
 )
-_REASONS = ("reason", "reason_probability", "evidence")
-
-_WHY_NOT_SCORED = {
-    "unsupported": "not scored: shorter than 64 px or longer than 4:1",
-    "uncalibrated": "not scored: the style has no calibration for this precision",
-    "nonfinite": "the output holds values that are not numbers",
-}
+_REASONS = ("reason", "reason_probability")
 
 
 def write_report(run: Run, stages: Sequence[StageSummary] = ()) -> Summary:
@@ -174,11 +168,11 @@ def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
         "was_flagged": was_flagged,
         # Why the first output was flagged: a corrected image keeps the reason it was corrected for.
         **{name: _where(was_flagged, wide[f"first_{name}"]) for name in _REASONS},
+        "evidence": _evidence(wide, status, was_flagged),
         "error": _error(wide, status),
     }
     # A mask with nulls cannot index a pandas frame: what was never scored is not flagged.
     columns["flagged"] = pc.fill_null(columns["flagged"], False)
-    columns["evidence"] = pc.coalesce(columns["evidence"], _why_not_scored(wide, status))
     ordered = {field.name: columns[field.name] for field in schema.REPORT}
     return pa.table(ordered).cast(schema.REPORT).combine_chunks()
 
@@ -211,13 +205,16 @@ def _error(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.is_null(status), waiting, _where(_is(status, "rejected"), said))
 
 
-def _why_not_scored(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
+def _evidence(
+    wide: pa.Table, status: pa.ChunkedArray, was_flagged: pa.ChunkedArray
+) -> pa.ChunkedArray:
+    """What stands out in a flagged output, or why an image has no score."""
     has_image = pc.and_(pc.is_valid(status), pc.invert(_is(status, "rejected")))
     score_status = pc.fill_null(wide["first_score_status"], "missing")
-    words = _where(_is(score_status, "missing"), _constant("not scored yet", wide.num_rows))
-    for name, sentence in _WHY_NOT_SCORED.items():
-        words = pc.if_else(_is(score_status, name), sentence, words)
-    return _where(has_image, words)
+    is_missing = pc.and_(has_image, _is(score_status, "missing"))
+    is_telling = pc.or_(was_flagged, pc.invert(_is(score_status, "scored")))
+    waiting = _where(is_missing, _constant("not scored yet", wide.num_rows))
+    return pc.coalesce(_where(is_telling, wide["first_evidence"]), waiting)
 
 
 def _is(column: pa.ChunkedArray, value: str) -> pa.ChunkedArray:

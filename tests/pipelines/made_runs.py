@@ -28,6 +28,7 @@ OUTCOMES = (
     "pending",
 )
 STATUS_OF = {"unscored": "ok", "unsupported": "ok", "unstylizable": "rejected", "pending": None}
+UNSUPPORTED = {"score_status": "unsupported", "evidence": "not scored: 40 px is too short"}
 ALPHA = 0.05
 
 
@@ -116,7 +117,7 @@ def attempt_rows(photo: MadePhoto) -> list[dict[str, Any]]:
     if photo.outcome in ("rejected", "pending", "unstylizable", "unscored"):
         return []
     if photo.outcome == "unsupported":
-        return [_attempt(photo, 1, None, "first", None) | {"score_status": "unsupported"}]
+        return [_attempt(photo, 1, None, "first", None) | UNSUPPORTED]
     was_flagged = photo.outcome in ("flagged", "corrected", "quarantined")
     rows = [_attempt(photo, 1, None, "first", photo.p / 50 if was_flagged else photo.p)]
     if photo.outcome in ("corrected", "quarantined"):

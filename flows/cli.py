@@ -1,0 +1,243 @@
+"""The command line. Verbs import what they need when they are called: `ganst --help` is instant."""
+
+import json
+import signal
+import sys
+import webbrowser
+from dataclasses import asdict, astuple, fields
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from flows.failures import DONE, FAILED, INTERRUPTED, TERMINATED, explain
+from flows.options import (
+    PairOptions,
+    RunOptions,
+    Track,
+    TrainOptions,
+    WorkOptions,
+    with_option_groups,
+)
+
+if TYPE_CHECKING:
+    from flows.stages import Outcome
+    from pipelines.progress import StageSummary
+
+app = typer.Typer(
+    name="ganst",
+    help="Stylize photo collections with a GAN trained on your paintings; score, correct, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_RUN = Annotated[str, typer.Argument(help="RUN folder of an earlier command.")]
+_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+@app.command()
+@with_option_groups
+def run(
+    options: RunOptions,
+    work: WorkOptions,
+    correct: Annotated[bool, typer.Option(help="Mend or quarantine what is flagged.")] = True,
+) -> None:
+    """Ingest, stylize, score, correct and report: the nightly Prefect flow, once and now."""
+    from flows import verbs
+
+    _tell(verbs.run(options.to_config(), work.to_compute(), correct=correct), work)
+
+
+@app.command()
+@with_option_groups
+def stylize(options: RunOptions, work: WorkOptions, track: Track = False) -> None:
+    """Stylize a folder of photos, without scores."""
+    from flows import verbs
+
+    _tell(verbs.stylize(options.to_config(), work.to_compute(), track=track), work)
+
+
+@app.command()
+@with_option_groups
+def score(
+    pairs: PairOptions,
+    work: WorkOptions,
+    run: Annotated[str | None, typer.Argument(help="RUN folder of an earlier command.")] = None,
+    track: Track = False,
+) -> None:
+    """Score the outputs of a RUN, or of any tool: --sources --outputs --style --out."""
+    from flows import verbs
+
+    given = [value for value in astuple(pairs) if value is not None]
+    if run is not None and not given:
+        _tell(verbs.score(run, work.to_compute(), track=track), work)
+    elif run is None and len(given) == len(fields(pairs)) and not track:
+        _tell_pairs(verbs.score_folders(given, work.to_compute()), work, given[-1])
+    else:
+        raise typer.BadParameter(
+            "give either a RUN folder, or all of --sources, --outputs, --style and --out"
+        )
+
+
+@app.command()
+@with_option_groups
+def correct(run: _RUN, work: WorkOptions, track: Track = False) -> None:
+    """Mend what is flagged in a RUN, or put it into quarantine."""
+    from flows import verbs
+
+    _tell(verbs.correct(run, work.to_compute(), track=track), work)
+
+
+@app.command()
+def report(
+    run: _RUN,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    as_json: _JSON = False,
+) -> None:
+    """Write the table, the page and the contact sheets of a RUN anew."""
+    from flows import verbs
+
+    outcome = verbs.report(run)
+    if open_page:
+        webbrowser.open(Path(f"{outcome.run}/report.html").as_uri())
+    _tell(outcome, WorkOptions(as_json=as_json))
+
+
+@app.command()
+@with_option_groups
+def train(options: TrainOptions, track: Track = False, as_json: _JSON = False) -> None:
+    """Train a style on your paintings."""
+    from flows import verbs
+
+    folder = verbs.train(options.to_request(), track=track)
+    _say(
+        {"style": options.style, "folder": folder},
+        f"The style is in {folder}. So that its outputs can be judged, calibrate it:\n"
+        f"ganst calibrate --style {options.style} --photos {options.photos}"
+        f" --paintings {options.paintings}",
+        as_json,
+    )
+
+
+@app.command()
+@with_option_groups
+def calibrate(
+    work: WorkOptions,
+    style: Annotated[str, typer.Option(help="Name of a style, or path of a style pack.")],
+    photos: Annotated[str, typer.Option(help="Photos whose outputs are normal.")],
+    paintings: Annotated[
+        str | None, typer.Option(help="The style's paintings; needed the first time.")
+    ] = None,
+) -> None:
+    """Learn what a style's outputs look like when nothing is wrong."""
+    from flows import verbs
+
+    facts = verbs.calibrate(style, photos, paintings, work.to_compute())
+    _say(facts, f"Calibration {facts['calibration_id'][:12]} is in {facts['file']}.", work.as_json)
+
+
+@app.command()
+@with_option_groups
+def doctor(work: WorkOptions) -> None:
+    """Versions, devices, precision and why, Dask and Prefect, disk."""
+    from flows.doctor import examine_all
+    from flows.wording import doctor_lines
+
+    facts = examine_all(work.to_compute())
+    _say(facts, doctor_lines(facts), work.as_json)
+    raise typer.Exit(FAILED if facts["problems"] else DONE)
+
+
+styles_app = typer.Typer(help="The styles that are there.", no_args_is_help=True)
+app.add_typer(styles_app, name="styles")
+
+
+@styles_app.command("list")
+def list_styles(as_json: _JSON = False) -> None:
+    """Names of all styles."""
+    from flows import verbs
+
+    found = verbs.list_all_styles()
+    lines = [f"{s['name']:<16} {s['checkpoints']}  {s['path']}" for s in found]
+    _say(found, "\n".join(lines) or "There is no style: train one with ganst train.", as_json)
+
+
+@styles_app.command("show")
+def show_style(name: str, as_json: _JSON = False) -> None:
+    """Card of a style: data, licences, training, digest."""
+    from flows import verbs
+
+    card = verbs.show_style(name)
+    _say(card, json.dumps(card, indent=2, ensure_ascii=False), as_json)
+
+
+@styles_app.command("sheet")
+def style_sheet(
+    photo: Annotated[str, typer.Argument(help="A photo.")],
+    out: Annotated[str, typer.Option(help="JPEG file to write.")] = "styles.jpg",
+    as_json: _JSON = False,
+) -> None:
+    """One photo in every style, on one sheet."""
+    from flows import verbs
+
+    names = verbs.style_sheet(photo, out)
+    _say({"sheet": out, "styles": names}, f"{', '.join(names)}: {out}", as_json)
+
+
+def main() -> NoReturn:
+    """Run a verb; the exit status says how it went, and no user's mistake shows a traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = app(standalone_mode=False) or DONE
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    except Exception as error:
+        sentence, status = explain(error)
+        if sentence is None:
+            raise
+        _complain(sentence)
+    if status == INTERRUPTED:
+        _complain("stopped; the same command again goes on from here")
+    sys.exit(status)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """End with all `finally` blocks: they stop the embedded server and the workers."""
+    sys.exit(TERMINATED)
+
+
+def _tell(outcome: "Outcome", work: WorkOptions) -> None:
+    """Print a run's outcome; a run with problems is a failure."""
+    from flows.wording import outcome_lines
+
+    _say(outcome.to_json(), outcome_lines(outcome), work.as_json)
+    for problem in outcome.problems:
+        _complain(problem)
+    if outcome.problems:
+        raise typer.Exit(FAILED)
+
+
+def _tell_pairs(summary: "StageSummary", work: WorkOptions, out: str) -> None:
+    from flows.wording import pairs_line
+
+    _say(asdict(summary) | {"table": out}, pairs_line(summary, out), work.as_json)
+    for problem in summary.failed:
+        _complain(problem)
+    if summary.failed:
+        raise typer.Exit(FAILED)
+
+
+def _say(facts: object, text: str, as_json: bool) -> None:
+    print(json.dumps(facts, ensure_ascii=False) if as_json else text)
+
+
+def _complain(sentence: str) -> None:
+    is_help = sentence.startswith("Usage:")
+    print(sentence if is_help else f"ganst: {sentence}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Groups of command line options that several verbs share, each group a dataclass."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from flows.training import TrainRequest
+    from pipelines.config import ComputeConfig, RunConfig
+
+_EMPTY = inspect.Parameter.empty
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What decides the pixels and rows of a run; names and defaults are those of RunConfig."""
+
+    photos: Annotated[str, typer.Argument(help="Folder of photos: a path or an fsspec URL.")]
+    style: Annotated[str, typer.Option(help="Name of a style, or path of a style pack.")]
+    out: Annotated[str, typer.Option(help="RUN folder; an earlier one is gone on with.")]
+    strength: Annotated[float, typer.Option(help="0: the photo itself, 1: the full style.")] = 1.0
+    max_side: Annotated[
+        int | None, typer.Option(help="Shrink to this long side in pixels; else keep the size.")
+    ] = None
+    format: Annotated[
+        Literal["same", "jpeg", "png", "webp"], typer.Option(help="File format of the outputs.")
+    ] = "same"
+    quality: Annotated[int, typer.Option(help="Quality of JPEG and WebP, 1 to 100.")] = 95
+    precision: Annotated[
+        Literal["auto", "bf16", "fp32"], typer.Option(help="auto: bf16 where it is native.")
+    ] = "auto"
+    max_pixels: Annotated[int, typer.Option(help="Files with more pixels are rejected.")] = (
+        200_000_000
+    )
+    max_reject_share: Annotated[
+        float, typer.Option(help="Share of rejected files that is still a success.")
+    ] = 0.2
+    alpha: Annotated[float, typer.Option(help="Outputs with p up to this are flagged.")] = 0.05
+    shard_size: Annotated[int, typer.Option(help="Images in a shard, at most.")] = 64
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
+
+    def to_config(self) -> "RunConfig":
+        """Checked values."""
+        from pipelines.config import RunConfig
+
+        return RunConfig(**asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkOptions:
+    """Where the work is done, and how it is told."""
+
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes; else one per core. 0: this process.")
+    ] = None
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of an existing Dask scheduler.")
+    ] = None
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False
+
+    def to_compute(self) -> "ComputeConfig":
+        """Checked values."""
+        from pipelines.config import ComputeConfig
+
+        return ComputeConfig(workers=self.workers, scheduler=self.scheduler)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairOptions:
+    """Photos and outputs that any tool made of them."""
+
+    sources: Annotated[str | None, typer.Option(help="Folder of photos.")] = None
+    outputs: Annotated[str | None, typer.Option(help="Folder of their outputs.")] = None
+    style: Annotated[str | None, typer.Option(help="Style that the outputs are to have.")] = None
+    out: Annotated[str | None, typer.Option(help="Parquet file to write.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """A style to train; names and defaults are those of TrainRequest."""
+
+    style: Annotated[str, typer.Option(help="Name of the new style.")]
+    photos: Annotated[Path, typer.Option(help="Folder of photos to learn on.")]
+    paintings: Annotated[Path, typer.Option(help="Folder of paintings in one manner.")]
+    preset: Annotated[str, typer.Option(help="Size of the generator.")] = "fast"
+    minutes: Annotated[float | None, typer.Option(help="Train so long; 8 if not given.")] = None
+    images: Annotated[int | None, typer.Option(help="Train on so many crops instead.")] = None
+    crop: Annotated[int, typer.Option(help="Side of the training crops, in pixels.")] = 128
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
+    licence: Annotated[str, typer.Option(help="Of photos and paintings, for the card.")] = "unknown"
+    replace: Annotated[bool, typer.Option("--replace", help="Train the style anew.")] = False
+
+    def to_request(self) -> "TrainRequest":
+        """Checked values."""
+        from flows.training import TrainRequest
+
+        return TrainRequest(**asdict(self))
+
+
+Track = Annotated[bool, typer.Option("--track", help="Run as a Prefect flow.")]
+
+
+def with_option_groups(verb: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes the fields of every dataclass parameter of `verb` as options."""
+    hints = get_type_hints(verb, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(verb).parameters.values():
+        group = hints[parameter.name]
+        if is_dataclass(group):
+            parameters += _parameters_of(group)
+        else:
+            parameters.append(parameter.replace(annotation=group, kind=parameter.KEYWORD_ONLY))
+
+    @functools.wraps(verb)
+    def command(**values: Any) -> None:  # noqa: ANN401 whatever was typed
+        for name, group in hints.items():
+            if isinstance(group, type) and is_dataclass(group):
+                values[name] = group(**{f.name: values.pop(f.name) for f in fields(group)})
+        verb(**values)
+
+    command.__signature__ = inspect.Signature(parameters)  # pyrefly: ignore[missing-attribute]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _parameters_of(group: Any) -> list[inspect.Parameter]:  # noqa: ANN401 a dataclass
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=hints[field.name],
+            default=_EMPTY if field.default is MISSING else field.default,
+        )
+        for field in fields(group)
+    ]

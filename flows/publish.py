@@ -1,0 +1,79 @@
+"""What a run tells Prefect: one markdown artifact, one table of failures, one event."""
+
+import hashlib
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.events import emit_event
+
+from flows.stages import Outcome
+
+MAX_ROWS = 50
+
+
+def publish(outcome: Outcome) -> None:
+    """Artifacts of a finished run, from its committed numbers."""
+    create_markdown_artifact(as_markdown(outcome), key="ganst-run", description=outcome.run)
+    if outcome.problems:
+        rows = [{"problem": problem} for problem in outcome.problems[:MAX_ROWS]]
+        create_table_artifact(rows, key="ganst-problems", description=outcome.run)
+
+
+def announce_flagged(outcome: Outcome) -> None:
+    """Emit `ganst.score.flagged` where outputs are flagged and nobody has corrected them yet."""
+    if outcome.summary.counts["flagged"]:
+        emit_event(
+            event="ganst.score.flagged",
+            resource=resource(outcome.run),
+            payload=flagged_payload(outcome),
+        )
+
+
+def announce_corrected(outcome: Outcome) -> None:
+    """Emit `ganst.correct.completed`: another name, so that the trigger cannot chase itself."""
+    emit_event(
+        event="ganst.correct.completed",
+        resource=resource(outcome.run),
+        payload={"run": outcome.run, **outcome.summary.counts},
+    )
+
+
+def flagged_payload(outcome: Outcome) -> dict[str, Any]:
+    """Paths and numbers only: Prefect's templates fill typed parameters from plain JSON values."""
+    summary = outcome.summary
+    return {
+        "run": outcome.run,
+        "report": f"{outcome.run}/report.parquet",
+        "style": summary.style,
+        "n_flagged": summary.counts["flagged"],
+        "flag_rate": summary.flag_rate or 0.0,
+    }
+
+
+def resource(run: str) -> dict[str, str]:
+    """The run as Prefect's events name it; paths are no resource names."""
+    digest = hashlib.sha256(run.encode()).hexdigest()[:16]
+    return {"prefect.resource.id": f"ganst.report.{digest}", "prefect.resource.name": run}
+
+
+def as_markdown(outcome: Outcome) -> str:
+    """Counts, rates, reasons, times and paths."""
+    summary = outcome.summary
+    counts = " | ".join(f"{count} {name}" for name, count in summary.counts.items() if count)
+    lines = [
+        f"# {summary.style}: {summary.sources} photographs",
+        f"**{counts or 'nothing'}**",
+        f"Page: `{outcome.run}/report.html`  \nTable: `{outcome.run}/report.parquet`",
+    ]
+    if summary.scored:
+        lines.append(
+            f"{summary.flagged_first} of {summary.scored} scored outputs flagged at"
+            f" α = {summary.alpha} ({summary.flag_rate:.1%})."
+        )
+    if summary.reasons:
+        listed = [f"| {name} | {count} |" for name, count in summary.reasons.items()]
+        lines.append("\n".join(["| reason | images |", "| --- | ---: |", *listed]))
+    if summary.stages:
+        times = [f"| {n} | {t.images} | {t.seconds:.1f} |" for n, t in summary.stages.items()]
+        lines.append("\n".join(["| stage | images | seconds |", "| --- | ---: | ---: |", *times]))
+    return "\n\n".join(lines) + "\n"

@@ -1,0 +1,187 @@
+"""What each verb does, as a function that the command line prints the result of."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flows import stages
+from flows.failures import refusing
+from flows.prefect_run import through_prefect
+from flows.settings import styles_home
+from flows.stages import Outcome
+from flows.terminal import progress_shown
+from flows.training import TrainRequest, check_request, train_style
+from pipelines.config import ComputeConfig, RunConfig
+from pipelines.progress import StageSummary
+
+
+def run(config: RunConfig, compute: ComputeConfig, *, correct: bool) -> Outcome:
+    """Call the nightly flow."""
+
+    def call() -> Outcome:
+        from flows.nightly import nightly
+
+        return nightly(config, compute, correct)
+
+    with progress_shown():
+        return through_prefect(lambda: _check(config, compute), call)
+
+
+def stylize(config: RunConfig, compute: ComputeConfig, *, track: bool) -> Outcome:
+    """Ingest and stylize."""
+
+    def call() -> Outcome:
+        from flows.stylize import stylize as stylize_flow
+
+        return stylize_flow(config, compute)
+
+    with progress_shown():
+        if track:
+            return through_prefect(lambda: _check(config, compute), call)
+        _check(config, compute)
+        with refusing():
+            out = stages.open_stage(config)
+        return stages.run_through(out, compute, ("ingest", "stylize"))
+
+
+def score(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
+    """Score the outputs of a RUN."""
+
+    def call() -> Outcome:
+        from flows.score import score as score_flow
+
+        return score_flow(out, compute)
+
+    with progress_shown():
+        if track:
+            return through_prefect(lambda: _check_run(out, compute), call)
+        _check_run(out, compute)
+        return stages.run_through(out, compute, ("score",))
+
+
+def score_folders(pairs: Sequence[str], compute: ComputeConfig) -> StageSummary:
+    """Score the outputs of any tool: folders of photos and outputs, style, and file to write."""
+    from pipelines.score import score_pairs
+    from pipelines.styles import find_style
+
+    sources, outputs, style, out = pairs
+    with refusing():
+        pack = find_style(style, styles_home())
+        stages.check_photos(sources)
+        stages.check_photos(outputs)
+        stages.check_scheduler(compute)
+    with progress_shown():
+        return score_pairs(sources, outputs, pack, out, compute, stages.tell_listener)
+
+
+def correct(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
+    """Mend or quarantine what is flagged in a RUN."""
+
+    def call() -> Outcome:
+        from flows.correct import correct as correct_flow
+
+        return correct_flow(out, compute)
+
+    with progress_shown():
+        if track:
+            return through_prefect(lambda: _check_run(out, compute), call)
+        _check_run(out, compute)
+        return stages.run_through(out, compute, ("correct",))
+
+
+def report(out: str) -> Outcome:
+    """Write the report of a RUN anew."""
+    with refusing():
+        run = stages.load_ingested(out)
+    return stages.run_through(str(run.folder.root), stages.DEFAULT_COMPUTE, ())
+
+
+def train(request: TrainRequest, *, track: bool) -> str:
+    """Train a style; gives the folder of its pack."""
+
+    def call() -> str:
+        from flows.train import train as train_flow
+
+        return train_flow(request)
+
+    def check() -> None:
+        with refusing():
+            check_request(request)
+
+    with progress_shown():
+        if track:
+            return through_prefect(check, call)
+        check()
+        return str(train_style(request))
+
+
+def calibrate(
+    style: str, photos: str, paintings: str | None, compute: ComputeConfig
+) -> dict[str, str]:
+    """Fit a style's calibration; gives its id and its file."""
+    from pipelines import calibrate as calibration
+    from pipelines.styles import find_style
+
+    with refusing():
+        pack = find_style(style, styles_home())
+        stages.check_photos(photos)
+        if paintings is not None:
+            stages.check_photos(paintings)
+        stages.check_scheduler(compute)
+    with progress_shown():
+        fitted = calibration.calibrate(
+            pack, photos, paintings, compute, on_progress=stages.tell_listener
+        )
+    return {
+        "style": pack.name,
+        "calibration_id": fitted.calibration_id,
+        "file": str(pack / calibration.CALIBRATION_FILE),
+    }
+
+
+def list_all_styles() -> list[dict[str, str]]:
+    """Name, digest, checkpoints and folder of every style."""
+    from pipelines.styles import list_styles, load_stylepack
+
+    packs = [load_stylepack(folder) for folder in list_styles(styles_home())]
+    return [
+        {
+            "name": pack.name,
+            "digest": pack.digest,
+            "checkpoints": " ".join(pack.checkpoints),
+            "path": str(pack.path),
+        }
+        for pack in packs
+    ]
+
+
+def show_style(style: str) -> dict[str, Any]:
+    """The style's card, with its digest and folder."""
+    from pipelines.styles import find_style, load_stylepack
+
+    with refusing():
+        pack = load_stylepack(find_style(style, styles_home()))
+    card: dict[str, Any] = json.loads(json.dumps(pack.card))
+    return card | {"digest": pack.digest, "path": str(pack.path)}
+
+
+def style_sheet(photo: str, out: str) -> list[str]:
+    """Write the sheet; gives the names of the styles on it."""
+    from pipelines.style_sheet import write_style_sheet
+
+    with refusing():
+        if not Path(photo).is_file() and "://" not in photo:
+            raise FileNotFoundError(f"there is no photo {photo}")
+    return write_style_sheet(photo, styles_home(), out)
+
+
+def _check(config: RunConfig, compute: ComputeConfig) -> None:
+    with refusing():
+        stages.check_places(config, compute)
+
+
+def _check_run(out: str, compute: ComputeConfig) -> None:
+    with refusing():
+        stages.load_ingested(out)
+        stages.check_scheduler(compute)
