@@ -1,0 +1,93 @@
+"""Conformal p-values: the share of normal outputs that look at least as unusual as this one.
+
+The unit is the source photo, not the view: crops and bursts of one photo are not exchangeable, and
+calibrating on them gave 39-51 % false alarms on unseen photos at a nominal 5 %.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import beta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def p_value(score: float, reference: np.ndarray, key: str) -> float:
+    """(1 + #{reference >= score}) / (n + 1), ties broken at random by `key`; `reference` is sorted.
+
+    A NaN score has p = 1 / (n + 1): nothing normal is not a number.
+    """
+    count = len(reference)
+    if np.isnan(score):
+        return 1 / (count + 1)
+    left = int(np.searchsorted(reference, score, "left"))
+    right = int(np.searchsorted(reference, score, "right"))
+    ties = right - left
+    return (1 + count - right + int(uniform(key) * (ties + 1))) / (count + 1)
+
+
+def uniform(key: str) -> float:
+    """A number in [0, 1) that belongs to `key`."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+
+
+def cross_fit(
+    groups: Sequence[str], folds: int, score: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Scores of every row by a detector that saw no row of its group: `[n, ...]`.
+
+    `score(train, held_out)` takes two index arrays and returns one row of scores per held-out row.
+    """
+    fold_of = fold_by_group(groups, folds)
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    for fold in range(max(fold_of) + 1):
+        held_out = np.flatnonzero(fold_of == fold)
+        parts.append((held_out, score(np.flatnonzero(fold_of != fold), held_out)))
+    order = np.argsort(np.concatenate([held_out for held_out, _ in parts]))
+    return np.concatenate([scores for _, scores in parts])[order]
+
+
+def fold_by_group(groups: Sequence[str], folds: int) -> np.ndarray:
+    """Fold index per row, `[n]`: a group is never split, groups are dealt out largest first."""
+    names, counts = np.unique(np.asarray(groups), return_counts=True)
+    if len(names) < 2:
+        raise ValueError(f"cross-fitting needs at least 2 groups, got {len(names)}")
+    load = np.zeros(min(folds, len(names)), dtype=int)
+    fold_of: dict[str, int] = {}
+    for index in np.lexsort((names, -counts)):
+        fold = int(load.argmin())
+        fold_of[str(names[index])] = fold
+        load[fold] += counts[index]
+    return np.array([fold_of[group] for group in groups])
+
+
+def worst_per_unit(scores: np.ndarray, units: Sequence[str]) -> np.ndarray:
+    """Largest score of each unit, sorted ascending: `[number of units]`.
+
+    A photo counts once, by its worst view: p-values are then conservative for any one view of a new
+    photo, which pays for the photos from elsewhere that no calibration has seen.
+    """
+    names, index = np.unique(np.asarray(units), return_inverse=True)
+    worst = np.full(len(names), -np.inf)
+    np.maximum.at(worst, index, scores)
+    return np.sort(worst)
+
+
+def false_alarm_bound(count: int, alpha: float, confidence: float = 0.95) -> float:
+    """Upper bound of the realised false-alarm rate at level `alpha` over calibration draws.
+
+    With n scores the rate is Beta(k, n + 1 - k), k = floor(alpha (n + 1)) (Vovk 2012).
+    """
+    rank = int(np.floor(alpha * (count + 1)))
+    if rank == 0:
+        return 0.0
+    return float(beta.ppf(confidence, rank, count + 1 - rank))
+
+
+def power_floor(count: int) -> float:
+    """The smallest p that `count` calibration scores can give."""
+    return 1 / (count + 1)

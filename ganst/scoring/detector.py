@@ -1,0 +1,161 @@
+"""How unusual is this output, given its source? A frozen, source-conditional Mahalanobis distance.
+
+Letters: n calibration rows; X source columns; D judged columns. Everything is float64 NumPy. A
+score depends on the frozen calibration only, never on the other images of a call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import ndtri
+from sklearn.covariance import LedoitWolf
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SOURCE_LIMIT = 2.0  # the ridge does not extrapolate to photos beyond the calibration's 2 sigma
+_RIDGE = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankScale:
+    """Maps each column to a normal score through the empirical distribution of the fit rows.
+
+    Outside the fitted range the score goes on growing with the logarithm of the distance, so that
+    no column saturates and none dominates. `knots` `[n, C]` sorted, `spread` `[C]` in column units.
+    """
+
+    knots: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def fit(cls, rows: np.ndarray, floor: np.ndarray) -> RankScale:
+        """Fit `[n, C]`; `floor` `[C]` is the smallest spread that matters in each column's unit."""
+        # Rounded to what is stored, so that a calibration read back judges exactly as it did.
+        knots = np.sort(np.asarray(rows, np.float32), axis=0).astype(np.float64)
+        low, high = np.quantile(knots, [0.25, 0.75], axis=0)
+        return cls(knots=knots, spread=np.maximum((high - low) / 1.349, floor))
+
+    def transform(self, rows: np.ndarray) -> np.ndarray:
+        """Normal scores of `[m, C]`, `[m, C]`."""
+        rows = np.asarray(rows, np.float64)
+        scores = [self._column(rows[:, index], index) for index in range(rows.shape[1])]
+        return np.stack(scores, axis=1)
+
+    def to_arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Name both arrays, for a safetensors file; the knots in single precision."""
+        return {f"{name}.knots": self.knots.astype(np.float32), f"{name}.spread": self.spread}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], name: str) -> RankScale:
+        """Undo `to_arrays`."""
+        return cls(
+            knots=arrays[f"{name}.knots"].astype(np.float64), spread=arrays[f"{name}.spread"]
+        )
+
+    def _column(self, values: np.ndarray, index: int) -> np.ndarray:
+        knots, count = self.knots[:, index], len(self.knots)
+        left = np.searchsorted(knots, values, "left")
+        right = np.searchsorted(knots, values, "right")
+        below, above = knots[np.maximum(left - 1, 0)], knots[np.minimum(left, count - 1)]
+        step = np.where(
+            above > below, (values - below) / np.where(above > below, above - below, 1), 0
+        )
+        rank = np.where(right > left, (left + right) / 2, left - 0.5 + np.clip(step, 0, 1))
+        inside = ndtri(np.clip(rank, 0.5, count - 0.5) / count)
+        excess = np.maximum(values - knots[-1], 0) - np.maximum(knots[0] - values, 0)
+        return inside + np.sign(excess) * np.log1p(np.abs(excess) / self.spread[index])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """Normal scores, what the source explains of them taken out, and the precision of the rest."""
+
+    source_scale: RankScale
+    output_scale: RankScale
+    weights: np.ndarray  # [1 + 2 X, D]
+    spread: np.ndarray  # [D] of the residuals
+    precision: np.ndarray  # [D, D] of the residuals divided by spread
+
+    @classmethod
+    def fit(cls, sources: np.ndarray, outputs: np.ndarray, floors: Floors) -> Detector:
+        """Fit source columns `[n, X]` and judged columns `[n, D]` of outputs taken as normal."""
+        source_scale = RankScale.fit(sources, floors.sources)
+        output_scale = RankScale.fit(outputs, floors.outputs)
+        features = _features(source_scale.transform(sources))
+        targets = output_scale.transform(outputs)
+        weights = ridge(features, targets, _RIDGE)
+        residuals = targets - features @ weights
+        spread = residuals.std(axis=0) + 0.05
+        precision = shrunk_precision(residuals / spread)
+        return cls(
+            source_scale=source_scale,
+            output_scale=output_scale,
+            weights=weights,
+            spread=spread,
+            precision=precision,
+        )
+
+    def residuals(self, sources: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """What is unexpected given the photo, in standard deviations: `[m, D]`."""
+        features = _features(self.source_scale.transform(sources))
+        return (self.output_scale.transform(outputs) - features @ self.weights) / self.spread
+
+    def distance(self, residuals: np.ndarray, members: np.ndarray | None = None) -> np.ndarray:
+        """Squared Mahalanobis length of `[m, D]`, or of its columns `members` alone: `[m]`."""
+        if members is None:
+            return np.einsum("mi,ij,mj->m", residuals, self.precision, residuals)
+        covariance = np.linalg.inv(self.precision)[np.ix_(members, members)]
+        block = residuals[:, members]
+        return np.einsum("mi,ij,mj->m", block, np.linalg.inv(covariance), block)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Name every array, for a safetensors file."""
+        return {
+            **self.source_scale.to_arrays("source_scale"),
+            **self.output_scale.to_arrays("output_scale"),
+            "weights": self.weights,
+            "spread": self.spread,
+            "precision": self.precision,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Detector:
+        """Undo `to_arrays`. Raises KeyError naming a missing array."""
+        return cls(
+            source_scale=RankScale.from_arrays(arrays, "source_scale"),
+            output_scale=RankScale.from_arrays(arrays, "output_scale"),
+            weights=arrays["weights"],
+            spread=arrays["spread"],
+            precision=arrays["precision"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floors:
+    """Smallest spreads that matter, in column units: `sources` `[X]`, `outputs` `[D]`."""
+
+    sources: np.ndarray
+    outputs: np.ndarray
+
+
+def shrunk_precision(rows: np.ndarray) -> np.ndarray:
+    """Inverse Ledoit-Wolf covariance of centred rows `[n, D]`, `[D, D]`."""
+    model: Any = LedoitWolf(assume_centered=True)
+    return np.asarray(model.fit(rows).precision_)
+
+
+def ridge(features: np.ndarray, targets: np.ndarray, strength: float) -> np.ndarray:
+    """Ridge regression `[n, F]` -> `[n, D]`, the first feature being the unpenalised intercept."""
+    penalty = np.full(features.shape[1], strength)
+    penalty[0] = 0.0
+    return np.linalg.solve(features.T @ features + np.diag(penalty), features.T @ targets)
+
+
+def _features(scores: np.ndarray) -> np.ndarray:
+    """Intercept, clipped source scores and their squares: `[m, 1 + 2 X]`."""
+    bounded = np.clip(scores, -_SOURCE_LIMIT, _SOURCE_LIMIT)
+    return np.concatenate([np.ones((len(bounded), 1)), bounded, bounded**2 - 1], axis=1)

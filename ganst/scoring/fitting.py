@@ -1,0 +1,109 @@
+"""Fits a calibration to rows of normal outputs: cross-fitted, trimmed once, one score per photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ganst.scoring.calibration import (
+    FAMILIES,
+    JUDGED,
+    MEMBERS,
+    SOURCE_NAMES,
+    Calibration,
+    Scope,
+)
+from ganst.scoring.columns import COLUMNS
+from ganst.scoring.conformal import cross_fit, worst_per_unit
+from ganst.scoring.detector import Detector, Floors
+from ganst.scoring.reasons import Namer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ganst.scoring.reference import StyleReference
+
+MIN_PHOTOS = 40
+_FOLDS = 10
+_TRIMMED_SHARE = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormalRows:
+    """Columns of normal outputs; views of a photo share `photos`, photos of a shoot `groups`."""
+
+    columns: Sequence[Mapping[str, float]]
+    photos: Sequence[str]
+    groups: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultRows:
+    """Columns of outputs with injected faults, and the reason each should be given."""
+
+    columns: Sequence[Mapping[str, float]]
+    reasons: Sequence[str]
+
+
+def fit_calibration(
+    normal: NormalRows, faults: FaultRows, reference: StyleReference, scope: Scope
+) -> Calibration:
+    """Fit detector and namer on all rows; take the reference scores from detectors that saw less.
+
+    The score of a photo is its worst view's, by a detector that saw no photo of its group. Raises
+    ValueError below 40 photos, where no p under 0.025 exists.
+    """
+    photos = sorted(set(normal.photos))
+    if len(photos) < MIN_PHOTOS:
+        raise ValueError(f"calibration needs at least {MIN_PHOTOS} photos, got {len(photos)}")
+    sources, outputs = _arrays(normal.columns)
+    first = _cross_fit(sources, outputs, normal.groups, np.ones(len(sources), dtype=bool))
+    kept = first[:, 0] <= np.quantile(first[:, 0], 1 - _TRIMMED_SHARE)
+    scores = _cross_fit(sources, outputs, normal.groups, kept)
+    detector = Detector.fit(sources[kept], outputs[kept], FLOORS)
+    return Calibration(
+        scope=scope,
+        reference=reference,
+        detector=detector,
+        scores=worst_per_unit(scores[:, 0], normal.photos),
+        family_scores={
+            family: worst_per_unit(scores[:, 1 + index], normal.photos)
+            for index, family in enumerate(FAMILIES)
+        },
+        namer=Namer.fit(detector.residuals(*_arrays(faults.columns)), faults.reasons),
+        facts={
+            "photos": len(photos),
+            "groups": len(set(normal.groups)),
+            "views": len(sources),
+            "trimmed": int((~kept).sum()),
+        },
+    )
+
+
+def _cross_fit(
+    sources: np.ndarray, outputs: np.ndarray, groups: Sequence[str], kept: np.ndarray
+) -> np.ndarray:
+    """Total and family scores of every row, `[n, 6]`; only `kept` rows are fitted."""
+
+    def score(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+        train = train[kept[train]]
+        detector = Detector.fit(sources[train], outputs[train], FLOORS)
+        residuals = detector.residuals(sources[held_out], outputs[held_out])
+        blocks = [detector.distance(residuals, MEMBERS[family]) for family in FAMILIES]
+        return np.stack([detector.distance(residuals), *blocks], axis=1)
+
+    return cross_fit(groups, _FOLDS, score)
+
+
+def _arrays(rows: Sequence[Mapping[str, float]]) -> tuple[np.ndarray, np.ndarray]:
+    sources = np.array([[row[name] for name in SOURCE_NAMES] for row in rows])
+    outputs = np.array([[row[column.name] for column in JUDGED] for row in rows])
+    return sources, outputs
+
+
+FLOORS = Floors(
+    sources=np.array([column.floor for column in COLUMNS if column.family == "source"]),
+    outputs=np.array([column.floor for column in JUDGED]),
+)

@@ -1,0 +1,152 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save
+
+from ganst.scoring.calibration import (
+    FAMILIES,
+    JUDGED,
+    MEMBERS,
+    Calibration,
+    CalibrationError,
+)
+from ganst.scoring.canonical import blur
+from ganst.scoring.columns import measure
+from ganst.scoring.conformal import p_value
+from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
+
+MADE = {
+    "style_digest": "5" * 64,
+    "precision": "fp32",
+    "file_format": "png",
+    "quality": 95,
+    "strength": 1.0,
+}
+
+
+def test_bytes_carry_the_whole_calibration(stand_in):
+    calibration = stand_in.calibration
+    again = Calibration.from_bytes(calibration.to_bytes())
+    assert again.to_bytes() == calibration.to_bytes()
+    assert again.calibration_id == calibration.calibration_id
+    assert again.scope == calibration.scope
+    columns = measure(*stand_in.pair(0), calibration.reference)
+    assert measure(*stand_in.pair(0), again.reference) == columns
+    assert again.judge(columns, "key") == calibration.judge(columns, "key")
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"\x80\x04pickle", b"\xff" * 100])
+def test_bytes_that_are_no_calibration_are_refused(damage):
+    with pytest.raises(CalibrationError, match="not a calibration file"):
+        Calibration.from_bytes(damage)
+
+
+def test_another_safetensors_file_is_refused():
+    with pytest.raises(CalibrationError, match="not a calibration file"):
+        Calibration.from_bytes(save({"weights": np.zeros(3)}))
+
+
+def test_a_calibration_of_another_scorer_version_is_refused(stand_in):
+    old = replace(stand_in.calibration, scorer_version="0").to_bytes()
+    with pytest.raises(CalibrationError, match="made by scorer version 0, this is"):
+        Calibration.from_bytes(old)
+
+
+def test_a_truncated_calibration_is_refused(stand_in):
+    data = stand_in.calibration.to_bytes()
+    with pytest.raises(CalibrationError):
+        Calibration.from_bytes(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"style_digest": "6" * 64}, "style"),
+        ({"precision": "bf16"}, "precision"),
+        ({"file_format": "webp"}, "webp"),
+        ({"file_format": "jpeg", "quality": 60}, "quality"),
+        ({"strength": 0.5}, "strength"),
+    ],
+)
+def test_outputs_made_another_way_are_not_covered(stand_in, change, word):
+    scope = stand_in.calibration.scope
+    assert scope.refuses(**MADE) is None
+    assert word in scope.refuses(**(MADE | change))
+
+
+def test_quality_does_not_matter_to_a_lossless_format(stand_in):
+    assert stand_in.calibration.scope.refuses(**(MADE | {"quality": 10})) is None
+
+
+def test_the_judgement_is_detector_and_conformal_put_together(stand_in):
+    calibration = stand_in.calibration
+    columns = measure(*stand_in.pair(5), calibration.reference)
+    judged = calibration.judge(columns, "key")
+    residuals = calibration.residuals(columns)
+    score = residuals @ calibration.detector.precision @ residuals
+    assert judged.anomaly == pytest.approx(score)
+    assert judged.p_anomaly == p_value(judged.anomaly, calibration.scores, "key")
+    assert 0 < judged.p_anomaly <= 1
+
+
+def test_every_judged_column_belongs_to_one_family():
+    members = np.concatenate([MEMBERS[family] for family in FAMILIES])
+    assert sorted(members) == list(range(len(JUDGED)))
+
+
+def test_a_judgement_does_not_depend_on_what_was_judged_before(stand_in):
+    calibration = stand_in.calibration
+    rows = [measure(*stand_in.pair(index), calibration.reference) for index in range(4)]
+    forwards = [calibration.judge(row, "k") for row in rows]
+    backwards = [calibration.judge(row, "k") for row in reversed(rows)]
+    assert forwards == list(reversed(backwards))
+
+
+def test_few_unseen_normal_outputs_are_anomalous(stand_in):
+    found = [stand_in.p(*stand_in.pair(index)) for index in range(40)]
+    assert sum(p <= 0.05 for p in found) <= 4
+    assert np.median(found) > 0.2
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_gross_faults_of_unseen_outputs_are_anomalous(stand_in, index):
+    photo, output = stand_in.pair(index)
+    square = output.clone()
+    square[:, 40:80, 60:100] = 0
+    faulty = {
+        "the photo": photo,
+        "another output": stand_in.pair(index + 50)[1],
+        "blurred": blur(output.float(), 4.0).to(torch.uint8),
+        "inverted": 255 - output,
+        "black square": square,
+    }
+    assert {name: stand_in.p(photo, image) for name, image in faulty.items()} == pytest.approx(
+        dict.fromkeys(faulty, 0.025), abs=0.025
+    )
+
+
+def test_evidence_names_the_largest_residuals_in_words(stand_in):
+    photo, output = stand_in.pair(0)
+    dark = (output.float() * 0.3).to(torch.uint8)
+    columns = measure(photo, dark, stand_in.calibration.reference)
+    assert "too dark −" in stand_in.calibration.judge(columns, "k").evidence
+
+
+def test_the_scores_are_cross_fitted_one_per_photo(stand_in):
+    assert len(stand_in.calibration.scores) == 60
+    assert (np.diff(stand_in.calibration.scores) >= 0).all()
+    assert stand_in.calibration.power_floor == 1 / 61
+
+
+def test_too_few_photos_are_refused(stand_in):
+    row = measure(*stand_in.pair(0), stand_in.calibration.reference)
+    few = NormalRows(columns=[row] * 39, photos=[str(i) for i in range(39)], groups=["a"] * 39)
+    with pytest.raises(ValueError, match="at least 40 photos, got 39"):
+        fit_calibration(
+            few,
+            FaultRows(columns=[row], reasons=["x"]),
+            stand_in.calibration.reference,
+            stand_in.calibration.scope,
+        )

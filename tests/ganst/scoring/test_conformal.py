@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import beta, kstest
+
+from ganst.scoring.conformal import (
+    cross_fit,
+    false_alarm_bound,
+    fold_by_group,
+    p_value,
+    worst_per_unit,
+)
+
+SCORES = st.lists(st.integers(-5, 5), min_size=1, max_size=30)
+
+
+@given(reference=SCORES, score=st.integers(-6, 6), key=st.text(max_size=5))
+def test_p_lies_between_the_direct_counts_without_and_with_ties(reference, score, key):
+    n = len(reference)
+    p = p_value(float(score), np.sort(np.array(reference, float)), key)
+    lowest = (1 + sum(other > score for other in reference)) / (n + 1)
+    highest = (1 + sum(other >= score for other in reference)) / (n + 1)
+    assert lowest <= p <= highest
+
+
+@given(reference=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40, unique=True))
+def test_without_ties_p_is_the_direct_count(reference):
+    score = 0.123456789
+    if score in reference:
+        return
+    p = p_value(score, np.sort(reference), "key")
+    assert p == (1 + sum(other >= score for other in reference)) / (len(reference) + 1)
+
+
+@given(reference=SCORES, low=st.floats(-6, 6), step=st.floats(0.5, 5))
+def test_a_higher_score_never_has_a_higher_p_where_it_ties_with_nothing(reference, low, step):
+    ordered = np.sort(np.array(reference, float))
+    low, high = np.floor(low) + 0.25, np.floor(low + step) + 0.75
+    assert p_value(high, ordered, "k") <= p_value(low, ordered, "k")
+
+
+def test_the_same_key_breaks_a_tie_the_same_way_and_keys_spread_over_all_ranks():
+    ties = np.zeros(9)
+    found = [p_value(0.0, ties, f"image {index}") for index in range(500)]
+    assert found == [p_value(0.0, ties, f"image {index}") for index in range(500)]
+    assert {round(p * 10) for p in found} == set(range(1, 11))
+
+
+def test_p_of_exchangeable_scores_is_uniform():
+    rng = np.random.default_rng(0)
+    found = [p_value(rng.normal(), np.sort(rng.normal(size=199)), str(i)) for i in range(2000)]
+    assert kstest(found, "uniform").pvalue > 0.01
+
+
+def test_a_score_that_is_no_number_has_the_smallest_p():
+    assert p_value(float("nan"), np.arange(9.0), "k") == 0.1
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=60), st.integers(2, 12))
+def test_no_group_is_split_over_folds(groups, folds):
+    if len(set(groups)) < 2:
+        return
+    fold_of = fold_by_group(groups, folds)
+    for group in set(groups):
+        assert len({f for g, f in zip(groups, fold_of, strict=True) if g == group}) == 1
+    assert len(set(fold_of)) == min(folds, len(set(groups)))
+
+
+def test_a_row_is_scored_by_a_fit_that_saw_no_row_of_its_group():
+    groups = list("aabbbcddde")
+    seen: list[tuple[set[str], set[str]]] = []
+
+    def score(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+        seen.append(({groups[i] for i in train}, {groups[i] for i in held_out}))
+        return held_out.astype(float)
+
+    scores = cross_fit(groups, 3, score)
+    assert scores.tolist() == list(range(10))
+    assert all(not (train & held_out) for train, held_out in seen)
+
+
+def test_one_group_cannot_be_left_out():
+    with pytest.raises(ValueError, match="at least 2 groups, got 1"):
+        fold_by_group(["a", "a"], 5)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(-9, 9)), min_size=1, max_size=30))
+def test_a_photo_counts_once_by_its_worst_view(rows):
+    found = worst_per_unit(np.array([s for _, s in rows]), [u for u, _ in rows])
+    units = {u for u, _ in rows}
+    assert found.tolist() == sorted(max(s for u, s in rows if u == unit) for unit in units)
+
+
+def test_the_bound_of_the_false_alarm_rate_is_that_of_the_order_statistic():
+    assert false_alarm_bound(200, 0.05) == pytest.approx(beta.ppf(0.95, 10, 191))
+    assert 0.07 < false_alarm_bound(200, 0.05) < 0.08
+    assert false_alarm_bound(10, 0.05) == 0.0

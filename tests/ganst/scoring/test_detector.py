@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm, rankdata
+
+from ganst.scoring.detector import Detector, Floors, RankScale, ridge
+
+NUM_SOURCES, NUM_OUTPUTS = 3, 6
+FLOORS = Floors(sources=np.full(NUM_SOURCES, 0.1), outputs=np.full(NUM_OUTPUTS, 0.1))
+
+
+def make_rows(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    sources = rng.normal(size=(count, NUM_SOURCES))
+    mix = np.random.default_rng(99).normal(size=(NUM_SOURCES, NUM_OUTPUTS))
+    return sources, sources @ mix + 0.5 * rng.normal(size=(count, NUM_OUTPUTS))
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector.fit(*make_rows(300), FLOORS)
+
+
+def test_fitted_values_get_the_normal_scores_of_their_ranks():
+    rows = np.random.default_rng(1).normal(size=(50, 2)).astype(np.float32)
+    found = RankScale.fit(rows, np.full(2, 0.1)).transform(rows)
+    expected = norm.ppf((rankdata(rows, axis=0) - 0.5) / 50)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_ties_share_their_middle_rank():
+    rows = np.array([[1.0], [2.0], [2.0], [2.0], [3.0]])
+    found = RankScale.fit(rows, np.array([0.1])).transform(np.array([[2.0]]))
+    np.testing.assert_allclose(found, 0.0, atol=1e-12)
+
+
+@given(st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=40), st.floats(-99, 99))
+def test_normal_scores_never_fall_when_the_value_rises(knots, value):
+    scale = RankScale.fit(np.array(knots)[:, None], np.array([0.5]))
+    grid = np.sort(np.array([*np.linspace(-120, 120, 200), value]))[:, None]
+    assert (np.diff(scale.transform(grid)[:, 0]) >= -1e-12).all()
+
+
+def test_far_outside_the_fit_the_score_grows_with_the_logarithm():
+    rows = np.linspace(-1, 1, 101)[:, None]
+    scale = RankScale.fit(rows, np.array([0.1]))
+    near, far, farther = scale.transform(np.array([[1.0], [100.0], [1e6]]))[:, 0]
+    spread = scale.spread[0]
+    assert far - near == pytest.approx(np.log1p(99 / spread))
+    assert farther - near == pytest.approx(np.log1p((1e6 - 1) / spread))
+
+
+def test_a_constant_column_does_not_cry_wolf_below_its_floor():
+    scale = RankScale.fit(np.zeros((50, 1)), np.array([0.5]))
+    edge, blip = scale.transform(np.array([[0.0], [0.01]]))[:, 0]
+    assert edge == pytest.approx(0.0)
+    assert blip == pytest.approx(norm.ppf(1 - 0.5 / 50) + np.log1p(0.01 / 0.5))
+
+
+def test_the_distance_is_the_mahalanobis_distance_of_numpy(detector):
+    residuals = detector.residuals(*make_rows(20, seed=5))
+    for row, found in zip(residuals, detector.distance(residuals), strict=True):
+        assert found == pytest.approx(row @ detector.precision @ row)
+
+
+def test_the_distance_of_a_block_is_that_of_its_marginal_gaussian(detector):
+    residuals = detector.residuals(*make_rows(20, seed=5))
+    members = np.array([1, 4])
+    covariance = np.linalg.inv(detector.precision)[[[1], [4]], [1, 4]]
+    expected = [row[members] @ np.linalg.solve(covariance, row[members]) for row in residuals]
+    np.testing.assert_allclose(detector.distance(residuals, members), expected, rtol=1e-9)
+
+
+def test_a_score_does_not_depend_on_the_other_rows_of_the_call(detector):
+    sources, outputs = make_rows(30, seed=7)
+    together = detector.distance(detector.residuals(sources, outputs))
+    alone = [
+        detector.distance(detector.residuals(sources[i : i + 1], outputs[i : i + 1]))[0]
+        for i in range(30)
+    ]
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
+
+
+def test_what_the_source_explains_is_not_anomalous(detector):
+    sources, outputs = make_rows(300, seed=3)
+    raw = detector.output_scale.transform(outputs)
+    left = detector.residuals(sources, outputs) * detector.spread
+    assert left.var() < 0.5 * raw.var()
+
+
+def test_an_output_that_belongs_to_another_source_stands_out(detector):
+    sources, outputs = make_rows(200, seed=3)
+    matched = np.median(detector.distance(detector.residuals(sources, outputs)))
+    swapped = np.median(detector.distance(detector.residuals(sources[::-1], outputs)))
+    assert swapped > 2 * matched
+
+
+def test_ridge_agrees_with_the_normal_equations_and_spares_the_intercept():
+    rng = np.random.default_rng(0)
+    features = np.concatenate([np.ones((40, 1)), rng.normal(size=(40, 2))], axis=1)
+    targets = rng.normal(size=(40, 3)) + 100
+    weights = ridge(features, targets, 1e9)
+    np.testing.assert_allclose(weights[0], targets.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(weights[1:], 0, atol=1e-5)
+
+
+def test_arrays_carry_the_whole_detector(detector):
+    again = Detector.from_arrays(detector.to_arrays())
+    rows = make_rows(20, seed=9)
+    np.testing.assert_array_equal(again.residuals(*rows), detector.residuals(*rows))
