@@ -1,0 +1,44 @@
+"""Images that kill the process that works on them, as a segmentation fault in a codec does."""
+
+import os
+import signal
+from typing import Any
+
+from pipelines import ingest, stylize
+from pipelines.shards import Shard, ShardCount
+
+POISON = frozenset({"photo03.jpg", "photo05.jpg"})
+
+_real_make_output = stylize._make_output
+_real_read_row = ingest._read_row
+
+
+def stylize_poisoned(shard: Shard, job: stylize.StylizeJob) -> ShardCount:
+    stylize._make_output = _kill_or_make_output
+    try:
+        return stylize.stylize_shard(shard, job)
+    finally:
+        stylize._make_output = _real_make_output
+
+
+def ingest_poisoned(shard: Shard, job: ingest.IngestJob) -> ShardCount:
+    ingest._read_row = _kill_or_read_row
+    try:
+        return ingest.ingest_shard(shard, job)
+    finally:
+        ingest._read_row = _real_read_row
+
+
+def _kill_or_make_output(photo: stylize.Photo, job: stylize.StylizeJob) -> Any:  # noqa: ANN401
+    _kill_by(photo.source)
+    return _real_make_output(photo, job)
+
+
+def _kill_or_read_row(photos: Any, file: Any, max_pixels: int) -> dict[str, Any]:  # noqa: ANN401
+    _kill_by(file.source)
+    return _real_read_row(photos, file, max_pixels)
+
+
+def _kill_by(source: str) -> None:
+    if source in POISON:
+        os.kill(os.getpid(), signal.SIGKILL)

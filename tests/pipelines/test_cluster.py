@@ -1,0 +1,165 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from distributed import Client, LocalCluster
+
+from pipelines import cluster
+from pipelines.cluster import open_client, shared_cluster
+from pipelines.config import ComputeConfig
+from pipelines.errors import ClusterError
+from pipelines.fan_out import fan_out
+from pipelines.ingest import ingest
+from pipelines.progress import Progress
+from pipelines.runs import Run, load_run
+from pipelines.stylize import stylize
+from pipelines.stylized import read_stylized
+from tests.pipelines.photo_folders import make_photos, make_run, make_style, tree
+
+SERIAL = ComputeConfig(workers=0)
+ROOT = Path(__file__).parents[2]
+NUM_PHOTOS = 24
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory):
+    return make_style(tmp_path_factory.mktemp("styles"))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return make_photos(tmp_path_factory.mktemp("album") / "photos", NUM_PHOTOS, (400, 300))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, photos, pack):
+    """The same job in one process: what every other way of doing it must give."""
+    run = make_run(photos, tmp_path_factory.mktemp("serial") / "RUN", pack, shard_size=4)
+    ingest(run, SERIAL)
+    stylize(run, SERIAL)
+    return outcome(run)
+
+
+@pytest.fixture(scope="module")
+def workers():
+    with shared_cluster(ComputeConfig(workers=2)) as compute:
+        yield compute
+
+
+def outcome(run: Run) -> tuple[list[dict], dict[str, bytes]]:
+    images = tree(Path(str(run.folder.root / "images")))
+    delivered = {name: data for name, data in images.items() if ".ganst-" not in name}
+    return read_stylized(run.folder).to_pylist(), delivered
+
+
+def square(x: int) -> int:
+    if x == 3:
+        raise ZeroDivisionError("three")
+    return x * x
+
+
+@pytest.mark.parametrize("where", ["here", "dask"])
+def test_every_item_comes_back_once_with_its_result_or_its_error(where):
+    if where == "here":
+        outcomes = list(fan_out(None, square, range(20)))
+    else:
+        with Client(processes=False, dashboard_address=None) as client:
+            outcomes = list(fan_out(client, square, range(20)))
+    found = {item: result for item, result, error in outcomes if error is None}
+    assert found == {x: x * x for x in range(20) if x != 3}
+    assert [(item, str(error)) for item, _, error in outcomes if error] == [(3, "three")]
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
+    monkeypatch.setattr(cluster, "_CONNECT_TIMEOUT_S", 0.5)
+    with (
+        pytest.raises(ClusterError, match=r"No Dask scheduler answers at tcp://127.0.0.1:9"),
+        open_client(ComputeConfig(scheduler="tcp://127.0.0.1:9")),
+    ):
+        pass
+
+
+def test_a_scheduler_without_workers_is_refused():
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=None) as empty,
+        pytest.raises(ClusterError, match="has no workers"),
+        open_client(ComputeConfig(scheduler=empty.scheduler_address)),
+    ):
+        pass
+
+
+def test_a_scheduler_that_goes_away_ends_the_stage_and_not_its_images():
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as brief:
+        client = Client(brief)
+        outcomes = fan_out(client, time.sleep, [0, 0, 2, 2])
+        next(outcomes)
+        client.close()
+        with pytest.raises(ClusterError, match="went away"):
+            list(outcomes)
+
+
+@pytest.mark.slow
+def test_workers_that_run_other_code_are_refused(workers, monkeypatch):
+    monkeypatch.setattr(cluster, "code_digest", lambda: str(os.getpid()))
+    with open_client(workers):  # on this host
+        pass
+    monkeypatch.setattr(cluster, "_is_here", lambda _worker: False)
+    with pytest.raises(ClusterError, match="runs other code"), open_client(workers):
+        pass
+
+
+@pytest.mark.slow
+def test_an_existing_cluster_gives_what_one_process_gives(
+    tmp_path, photos, pack, undisturbed, workers
+):
+    run = make_run(photos, tmp_path / "RUN", pack, shard_size=4)
+    ingest(run, workers)
+    summary = stylize(run, workers)
+    assert (summary.done, summary.failed) == (NUM_PHOTOS, ())
+    assert outcome(run) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_nothing(tmp_path, photos, pack, undisturbed, workers):
+    run = make_run(photos, tmp_path / "RUN", pack, shard_size=4)
+    ingest(run, workers)
+    with Client(workers.scheduler) as client:
+        victims = list(client.run(os.getpid).values())
+
+    def kill_one(_progress: Progress) -> None:
+        if len(victims) > 1:
+            os.kill(victims.pop(), signal.SIGKILL)
+
+    summary = stylize(run, workers, kill_one)
+    assert len(victims) == 1
+    assert (summary.done, summary.rejected, summary.failed) == (NUM_PHOTOS, 0, ())
+    assert outcome(run) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # two commands from cold, 15 s on an idle machine
+def test_a_killed_command_goes_on_where_it_was(tmp_path, photos, pack, undisturbed):
+    out = tmp_path / "RUN"
+    command = [sys.executable, "-m", "tests.pipelines.driver", photos, out, pack.path]
+    with subprocess.Popen(command, cwd=ROOT) as driver:
+        kill_after_a_part(driver, out / "shards" / "stylize")
+    done = len(read_stylized(load_run(str(out), None).folder))
+    assert 0 < done < NUM_PHOTOS
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert outcome(load_run(str(out), None)) == undisturbed
+
+
+def kill_after_a_part(driver: subprocess.Popen, parts: Path) -> None:
+    while not list(parts.glob("[!.]*.parquet")):
+        assert driver.poll() is None, "the command ended before it could be killed"
+        time.sleep(0.005)
+    children = psutil.Process(driver.pid).children(recursive=True)
+    driver.kill()
+    # Its workers notice by themselves; a part that is half way must not count as the driver's.
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
