@@ -90,7 +90,8 @@ def test_trails_are_no_parts(parts):
 
 
 @pytest.mark.slow
-def test_images_that_kill_their_worker_become_rows_and_only_those(tmp_path, monkeypatch):
+@pytest.mark.timeout(300)  # four dead workers, 15 s on an idle machine
+def test_an_image_that_kills_its_worker_becomes_a_row_and_only_that_one(tmp_path, monkeypatch):
     photos = make_photos(tmp_path / "photos", 8)
     pack = make_style(tmp_path / "styles")
     run = make_run(photos, tmp_path / "RUN", pack, shard_size=8)
@@ -101,7 +102,7 @@ def test_images_that_kill_their_worker_become_rows_and_only_those(tmp_path, monk
         other = make_run(photos, tmp_path / "OTHER", pack, shard_size=8)
         monkeypatch.setattr(ingest_module, "ingest_shard", ingest_poisoned)
         ingest(other, compute)
-    assert (summary.done, summary.rejected, summary.failed) == (8, 2, ())
+    assert (summary.done, summary.rejected, summary.failed) == (8, 1, ())
     for table in (read_stylized(run.folder), read_table(other.folder.catalog, CATALOG)):
         rows = {row["source"]: row for row in table.to_pylist()}
         assert len(rows) == 8

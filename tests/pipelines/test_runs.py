@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from pipelines.runs import attempt_id, first_attempt_id, is_run_folder, load_run
 from pipelines.storage import open_root
 from tests.pipelines.photo_folders import make_run, make_style
 
-WORK = {
+WORK: dict[str, Any] = {
     "source_sha256": "ab",
     "style_digest": "cd",
     "strategy": None,
@@ -110,4 +111,4 @@ def test_wrong_settings_are_refused_by_name(wrong):
 
 def test_a_negative_number_of_workers_is_refused():
     with pytest.raises(ValidationError, match="workers"):
-        ComputeConfig(workers=-1)
+        ComputeConfig.model_validate({"workers": -1})

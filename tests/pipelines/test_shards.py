@@ -106,7 +106,7 @@ def test_a_summary_counts_what_is_committed():
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_is_no_failed_shard(interrupt):
-    def stop(_shard: Shard) -> None:
+    def stop(_shard: Shard) -> ShardCount:
         raise interrupt
 
     with pytest.raises(interrupt):

@@ -85,6 +85,8 @@ def test_an_output_is_the_stylizers_pixels_with_the_sources_alpha(tmp_path, pack
     output = decode(images(run)["clear.png"], max_pixels=LIMIT)
     stylizer = open_stylizer(str(pack.path), pack.digest, "final", "fp32", 1.0)
     assert torch.equal(output.pixels, stylizer.stylize([source.pixels])[0])
+    assert source.alpha is not None
+    assert output.alpha is not None
     assert torch.equal(output.alpha, source.alpha)
     assert not torch.equal(output.pixels, source.pixels)
 
