@@ -127,6 +127,13 @@ class ResnetGenerator(nn.Module):
         features = self.encode(images)
         return features, self._decode(features[-1], images)
 
+    @torch.no_grad()
+    def align_subpixels(self) -> None:
+        """Start with equal pixels inside each shuffled block (arXiv:1707.02937): no checkerboard to unlearn."""
+        num_subpixels = self.config.shuffle**2
+        for parameter in self.head.parameters():
+            parameter.copy_(parameter[::num_subpixels].repeat_interleave(num_subpixels, dim=0))
+
     @property
     def feature_channels(self) -> list[int]:
         """Channels of each tensor that `encode` returns."""

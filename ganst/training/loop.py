@@ -51,6 +51,7 @@ class Trainer:
         self.config, self.photos, self.paintings, self.device = config, photos, paintings, device
         self.random = torch.Generator().manual_seed(config.seed)
         self.G = init_weights(ResnetGenerator(preset.generator), self.random).to(device)
+        self.G.align_subpixels()
         self.D = init_weights(PatchDiscriminator(preset.discriminator), self.random).to(device)
         self.nce = losses.PatchNCE(self.G.feature_channels, num_patches=config.num_patches)
         self.nce = init_weights(self.nce, self.random).to(device)

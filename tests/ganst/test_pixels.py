@@ -33,7 +33,9 @@ def test_a_line_of_one_pixel_is_repeated():
 
 
 @given(height=st.integers(1, 40), width=st.integers(1, 40), stride=st.sampled_from([1, 2, 4, 8]))
-def test_padding_reaches_the_stride_and_keeps_the_image_inside(height: int, width: int, stride: int):
+def test_padding_reaches_the_stride_and_keeps_the_image_inside(
+    height: int, width: int, stride: int
+):
     image = torch.arange(height * width).view(1, 1, height, width)
     padded, (top, left) = pad_to_stride(image, stride, smallest=16)
     assert padded.shape[-2] % stride == padded.shape[-1] % stride == 0

@@ -63,3 +63,14 @@ def test_the_lowpass_skip_hands_on_colour_but_no_detail():
     with torch.inference_mode():
         torch.testing.assert_close(generator(stripes), generator(flat))
         assert generator(flat).mean() > 0.3
+
+
+def test_aligned_subpixels_leave_no_checkerboard(rng: torch.Generator):
+    generator = ResnetGenerator(
+        GeneratorConfig(width=4, num_blocks=1, num_downs=1, shuffle=2, stem_kernel=3)
+    )
+    generator.align_subpixels()
+    with torch.inference_mode():
+        output = generator(torch.rand(1, 3, 16, 16, generator=rng))
+    blocks = output.unfold(2, 2, 2).unfold(3, 2, 2).flatten(-2)  # [1, 3, 8, 8, 4]
+    torch.testing.assert_close(blocks, blocks[..., :1].expand_as(blocks))
