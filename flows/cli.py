@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from flows.failures import DONE, FAILED, INTERRUPTED, TERMINATED, explain
+from flows.failures import DONE, FAILED, STOPPED, explain
 from flows.options import (
     PairOptions,
     RunOptions,
@@ -189,24 +189,32 @@ def style_sheet(
 
 def main() -> NoReturn:
     """Run a verb; the exit status says how it went, and no user's mistake shows a traceback."""
-    signal.signal(signal.SIGTERM, _terminate)
+    received: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> NoReturn:
+        received.append(number)
+        raise KeyboardInterrupt  # ends every `with`: the embedded server, the workers
+
+    for number in STOPPED:
+        signal.signal(number, stop)
+    sys.exit(_status(received))
+
+
+def _status(received: list[int]) -> int:
+    """Run a verb; `received` fills with the signals that stopped it."""
     try:
         status = app(standalone_mode=False) or DONE
-    except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
-    except Exception as error:
-        sentence, status = explain(error)
-        if sentence is None:
+    except BaseException as error:
+        # An interrupt in the middle of an import comes out as any error.
+        sentence, status = explain(error) if isinstance(error, Exception) else (None, FAILED)
+        if not received and sentence is None:
             raise
-        _complain(sentence)
-    if status == INTERRUPTED:
-        _complain("stopped; the same command again goes on from here")
-    sys.exit(status)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """End with all `finally` blocks: they stop the embedded server and the workers."""
-    sys.exit(TERMINATED)
+        if not received:
+            _complain(sentence or "")
+    if not received:
+        return status
+    _complain("stopped; the same command again goes on from here")
+    return STOPPED[received[0]]
 
 
 def _tell(outcome: "Outcome", work: WorkOptions) -> None:

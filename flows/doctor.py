@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from flows.prefect_run import prefect_problem
 from flows.settings import ganst_home, set_prefect_defaults, styles_home
 from pipelines.config import ComputeConfig
 from pipelines.errors import ClusterError
-
-_PREFECT_TIMEOUT_S = 5.0
 
 
 def examine_all(compute: ComputeConfig) -> dict[str, Any]:
@@ -40,14 +39,10 @@ def _ask_dask(compute: ComputeConfig) -> tuple[str, str | None]:
 
 def _ask_prefect() -> tuple[str, str | None]:
     set_prefect_defaults()
-    import httpx
     from prefect.settings import PREFECT_API_URL
 
     url = PREFECT_API_URL.value()
     if not url:
         return "embedded: a server is started for each run (PREFECT_API_URL is not set)", None
-    try:
-        httpx.get(f"{url}/health", timeout=_PREFECT_TIMEOUT_S).raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return "unreachable", f"No Prefect server answers at {url}: {error}."
-    return f"{url} answers", None
+    problem = prefect_problem()
+    return ("unreachable", problem) if problem else (f"{url} answers", None)

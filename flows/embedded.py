@@ -11,6 +11,7 @@ from typing import Any
 
 _POLL_S = 0.1
 _END_S = 10
+_SEND_S = 5
 
 
 class EmbeddedServerError(RuntimeError):
@@ -73,7 +74,10 @@ class PrefectAPI:
         # flow one second at its end (it sleeps in steps of that).
         settings: dict[Any, Any] = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
         with temporary_settings(settings):
-            yield
+            try:
+                yield
+            finally:
+                _send_what_is_queued()
 
 
 def _start(log: int) -> "subprocess.Popen[bytes]":
@@ -117,6 +121,15 @@ def _wait(process: "subprocess.Popen[bytes]", limit_s: float) -> str:
     if process.poll() is not None:
         raise EmbeddedServerError("the embedded Prefect server ended at its start")
     raise EmbeddedServerError(f"the embedded Prefect server did not answer within {limit_s} s")
+
+
+def _send_what_is_queued() -> None:
+    """Logs and events go out in the background: without this they would find the server gone."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=_SEND_S, at_exit=False)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -1,10 +1,12 @@
 """Exit statuses, and the one sentence for each kind of failure."""
 
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
+STOPPED: Mapping[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class BadArgumentsError(Exception):

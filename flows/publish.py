@@ -59,7 +59,7 @@ def resource(run: str) -> dict[str, str]:
 def as_markdown(outcome: Outcome) -> str:
     """Counts, rates, reasons, times and paths."""
     summary = outcome.summary
-    counts = " | ".join(f"{count} {name}" for name, count in summary.counts.items() if count)
+    counts = ", ".join(f"{count} {name}" for name, count in summary.counts.items() if count)
     lines = [
         f"# {summary.style}: {summary.sources} photographs",
         f"**{counts or 'nothing'}**",

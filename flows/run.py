@@ -23,5 +23,5 @@ def check(outcome: Outcome) -> Outcome:
 
     """
     if outcome.problems:
-        raise IncompleteRunError(" ".join(outcome.problems))
+        raise IncompleteRunError(outcome)
     return outcome

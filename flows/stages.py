@@ -24,7 +24,11 @@ DEFAULT_COMPUTE = ComputeConfig()
 
 
 class IncompleteRunError(GanstError):
-    """A run went to its end, but something in it failed."""
+    """A run went to its end, but something in it failed; `outcome` says what."""
+
+    def __init__(self, outcome: "Outcome") -> None:
+        super().__init__(" ".join(outcome.problems))
+        self.outcome = outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What each verb does, as a function that the command line prints the result of."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from flows import stages
 from flows.failures import refusing
 from flows.prefect_run import through_prefect
 from flows.settings import styles_home
-from flows.stages import Outcome
+from flows.stages import IncompleteRunError, Outcome
 from flows.terminal import progress_shown
 from flows.training import TrainRequest, check_request, train_style
 from pipelines.config import ComputeConfig, RunConfig
@@ -24,8 +24,7 @@ def run(config: RunConfig, compute: ComputeConfig, *, correct: bool) -> Outcome:
 
         return nightly(config, compute, correct)
 
-    with progress_shown():
-        return through_prefect(lambda: _check(config, compute), call)
+    return _tracked(lambda: _check(config, compute), call)
 
 
 def stylize(config: RunConfig, compute: ComputeConfig, *, track: bool) -> Outcome:
@@ -36,9 +35,9 @@ def stylize(config: RunConfig, compute: ComputeConfig, *, track: bool) -> Outcom
 
         return stylize_flow(config, compute)
 
+    if track:
+        return _tracked(lambda: _check(config, compute), call)
     with progress_shown():
-        if track:
-            return through_prefect(lambda: _check(config, compute), call)
         _check(config, compute)
         with refusing():
             out = stages.open_stage(config)
@@ -53,9 +52,9 @@ def score(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
 
         return score_flow(out, compute)
 
+    if track:
+        return _tracked(lambda: _check_run(out, compute), call)
     with progress_shown():
-        if track:
-            return through_prefect(lambda: _check_run(out, compute), call)
         _check_run(out, compute)
         return stages.run_through(out, compute, ("score",))
 
@@ -83,9 +82,9 @@ def correct(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
 
         return correct_flow(out, compute)
 
+    if track:
+        return _tracked(lambda: _check_run(out, compute), call)
     with progress_shown():
-        if track:
-            return through_prefect(lambda: _check_run(out, compute), call)
         _check_run(out, compute)
         return stages.run_through(out, compute, ("correct",))
 
@@ -174,6 +173,15 @@ def style_sheet(photo: str, out: str) -> list[str]:
         if not Path(photo).is_file() and "://" not in photo:
             raise FileNotFoundError(f"there is no photo {photo}")
     return write_style_sheet(photo, styles_home(), out)
+
+
+def _tracked(check: Callable[[], None], call: Callable[[], Outcome]) -> Outcome:
+    """The outcome of a flow, also of one that ended as failed because of it."""
+    with progress_shown():
+        try:
+            return through_prefect(check, call)
+        except IncompleteRunError as error:
+            return error.outcome
 
 
 def _check(config: RunConfig, compute: ComputeConfig) -> None:
