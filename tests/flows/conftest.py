@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -66,7 +67,7 @@ def prefect_harness(tmp_path_factory) -> Iterator[None]:
     )
     from prefect.testing.utilities import prefect_test_harness
 
-    off = {
+    off: dict[Any, Any] = {
         PREFECT_HOME: tmp_path_factory.mktemp("prefect"),
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
         PREFECT_LOGGING_TO_API_ENABLED: False,

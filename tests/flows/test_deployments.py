@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from prefect.automations import Automation
-from prefect.events import DeploymentEventTrigger
+from prefect.events import DeploymentEventTrigger, Resource, ResourceSpecification
 from prefect.flows import load_flow_from_entrypoint
 
 from flows.publish import resource
@@ -49,7 +49,8 @@ def test_the_correct_deployment_listens_for_the_event_that_a_run_emits():
     (written,) = _deployments()["on-flagged"]["triggers"]
     trigger = DeploymentEventTrigger.model_validate(written)
     assert trigger.expect == {"ganst.score.flagged"}
-    assert trigger.match.matches(resource("/runs/any"))
+    wanted = ResourceSpecification.model_validate(written["match"])
+    assert wanted.matches(Resource.model_validate(resource("/runs/any")))
 
 
 def test_the_automations_are_valid():
