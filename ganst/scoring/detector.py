@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SOURCE_LIMIT = 2.0  # the ridge does not extrapolate to photos beyond the calibration's 2 sigma
 _RIDGE = 30.0
+_MIN_SPREAD = 0.3  # of a residual: a column that the source explains fully is no alarm bell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,19 +26,21 @@ class RankScale:
     """Maps each column to a normal score through the empirical distribution of the fit rows.
 
     Outside the fitted range the score goes on growing with the logarithm of the distance, so that
-    no column saturates and none dominates. `knots` `[n, C]` sorted, `spread` `[C]` in column units.
+    no column saturates and none dominates. `knots` `[n, C]` sorted; `spread`, and `floor`, the
+    smallest difference that matters: `[C]` in column units.
     """
 
     knots: np.ndarray
     spread: np.ndarray
+    floor: np.ndarray
 
     @classmethod
     def fit(cls, rows: np.ndarray, floor: np.ndarray) -> RankScale:
-        """Fit `[n, C]`; `floor` `[C]` is the smallest spread that matters in each column's unit."""
+        """Fit `[n, C]`; `floor` `[C]` is the smallest difference that matters in a column's unit."""
         # Rounded to what is stored, so that a calibration read back judges exactly as it did.
         knots = np.sort(np.asarray(rows, np.float32), axis=0).astype(np.float64)
         low, high = np.quantile(knots, [0.25, 0.75], axis=0)
-        return cls(knots=knots, spread=np.maximum((high - low) / 1.349, floor))
+        return cls(knots=knots, spread=np.maximum((high - low) / 1.349, floor), floor=floor)
 
     def transform(self, rows: np.ndarray) -> np.ndarray:
         """Normal scores of `[m, C]`, `[m, C]`."""
@@ -46,26 +49,28 @@ class RankScale:
         return np.stack(scores, axis=1)
 
     def to_arrays(self, name: str) -> dict[str, np.ndarray]:
-        """Name both arrays, for a safetensors file; the knots in single precision."""
-        return {f"{name}.knots": self.knots.astype(np.float32), f"{name}.spread": self.spread}
+        """Name the arrays, for a safetensors file; the knots in single precision."""
+        return {
+            f"{name}.knots": self.knots.astype(np.float32),
+            f"{name}.spread": self.spread,
+            f"{name}.floor": self.floor,
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], name: str) -> RankScale:
         """Undo `to_arrays`."""
         return cls(
-            knots=arrays[f"{name}.knots"].astype(np.float64), spread=arrays[f"{name}.spread"]
+            knots=arrays[f"{name}.knots"].astype(np.float64),
+            spread=arrays[f"{name}.spread"],
+            floor=arrays[f"{name}.floor"],
         )
 
     def _column(self, values: np.ndarray, index: int) -> np.ndarray:
-        knots, count = self.knots[:, index], len(self.knots)
-        left = np.searchsorted(knots, values, "left")
-        right = np.searchsorted(knots, values, "right")
-        below, above = knots[np.maximum(left - 1, 0)], knots[np.minimum(left, count - 1)]
-        step = np.where(
-            above > below, (values - below) / np.where(above > below, above - below, 1), 0
-        )
-        rank = np.where(right > left, (left + right) / 2, left - 0.5 + np.clip(step, 0, 1))
-        inside = ndtri(np.clip(rank, 0.5, count - 0.5) / count)
+        knots, count, width = self.knots[:, index], len(self.knots), self.floor[index]
+        # A box of the floor's width around every knot: where most fitted values are equal, as in
+        # "no pixel clipped", a first clipped pixel must not jump from rank 0.5 to rank 0.97.
+        below = np.clip(0.5 + (values[:, None] - knots[None, :]) / width, 0, 1).mean(axis=1)
+        inside = ndtri(np.clip(below, 0.5 / count, 1 - 0.5 / count))
         excess = np.maximum(values - knots[-1], 0) - np.maximum(knots[0] - values, 0)
         return inside + np.sign(excess) * np.log1p(np.abs(excess) / self.spread[index])
 
@@ -89,7 +94,7 @@ class Detector:
         targets = output_scale.transform(outputs)
         weights = ridge(features, targets, _RIDGE)
         residuals = targets - features @ weights
-        spread = residuals.std(axis=0) + 0.05
+        spread = np.maximum(residuals.std(axis=0), _MIN_SPREAD)
         precision = shrunk_precision(residuals / spread)
         return cls(
             source_scale=source_scale,

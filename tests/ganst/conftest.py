@@ -14,8 +14,8 @@ from ganst.scoring.faults import FAULTS, Case
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
 from ganst.scoring.reference import StyleReference
 
-NUM_PHOTOS = 60
-SIZE = (160, 224)
+NUM_PHOTOS = 48
+SIZE = (160, 168)  # nearly square: the cost of a measurement grows with the canonical area
 STYLE_DIGEST = "5" * 64
 
 
@@ -87,9 +87,9 @@ def stand_in() -> StandIn:
         donor = stylize(make_photo(index + 1), index + 1)
         generator = torch.Generator().manual_seed(index)
         case = Case(source=photo, output=output, donor=donor, generator=generator)
-        for name in (list(FAULTS)[index % len(FAULTS)], list(FAULTS)[(index + 5) % len(FAULTS)]):
-            faulty.append(measure(photo, FAULTS[name](case, 4.0), reference))
-            reasons.append(name)
+        name = list(FAULTS)[index % len(FAULTS)]
+        faulty.append(measure(photo, FAULTS[name](case, 4.0), reference))
+        reasons.append(name)
     names = [f"photo{index}" for index in range(NUM_PHOTOS)]
     scope = Scope(
         style_digest=STYLE_DIGEST,

@@ -24,7 +24,7 @@ def detector() -> Detector:
 
 def test_fitted_values_get_the_normal_scores_of_their_ranks():
     rows = np.random.default_rng(1).normal(size=(50, 2)).astype(np.float32)
-    found = RankScale.fit(rows, np.full(2, 0.1)).transform(rows)
+    found = RankScale.fit(rows, np.full(2, 1e-9)).transform(rows)
     expected = norm.ppf((rankdata(rows, axis=0) - 0.5) / 50)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
@@ -53,9 +53,10 @@ def test_far_outside_the_fit_the_score_grows_with_the_logarithm():
 
 def test_a_constant_column_does_not_cry_wolf_below_its_floor():
     scale = RankScale.fit(np.zeros((50, 1)), np.array([0.5]))
-    edge, blip = scale.transform(np.array([[0.0], [0.01]]))[:, 0]
-    assert edge == pytest.approx(0.0)
-    assert blip == pytest.approx(norm.ppf(1 - 0.5 / 50) + np.log1p(0.01 / 0.5))
+    same, blip, far = scale.transform(np.array([[0.0], [0.01], [5.0]]))[:, 0]
+    assert same == pytest.approx(0.0)
+    assert blip == pytest.approx(norm.ppf(0.52) + np.log1p(0.01 / 0.5))
+    assert far > 4
 
 
 def test_the_distance_is_the_mahalanobis_distance_of_numpy(detector):

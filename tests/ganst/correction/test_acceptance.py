@@ -1,0 +1,127 @@
+import pytest
+import torch
+from torch import Tensor
+
+from ganst.correction.acceptance import (
+    Bench,
+    Parent,
+    Verdict,
+    acceptance_level,
+    benign_copies,
+    decoys,
+    try_candidate,
+)
+from ganst.scoring.canonical import blur
+from ganst.scoring.columns import measure
+
+
+def requantised(image: Tensor) -> Tensor:
+    """Stands in for JPEG: two levels of noise in a fixed pattern."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(-2, 3, image.shape, generator=generator)
+    return (image.int() + noise).clamp(0, 255).to(torch.uint8)
+
+
+def to_pixels(image: Tensor) -> Tensor:
+    return image.round().clamp(0, 255).to(torch.uint8)
+
+
+@pytest.fixture
+def try_it(stand_in):
+    def run(index: int, candidate: Tensor, flagged: Tensor, siblings: tuple = ()) -> Verdict:
+        photo, _ = stand_in.pair(index)
+        calibration = stand_in.calibration
+        columns = measure(photo, flagged, calibration.reference)
+        parent = Parent(pixels=flagged, judgement=calibration.judge(columns, "key"))
+        bench = Bench(
+            calibration=calibration,
+            alpha=0.05,
+            donor=stand_in.pair(index + 70)[1],
+            recompress=requantised,
+            key="key",
+        )
+        return try_candidate(photo, candidate, parent, siblings, bench)
+
+    return run
+
+
+def test_a_good_output_replaces_a_damaged_one(stand_in, try_it):
+    accepted = 0
+    for index in range(4):
+        _, output = stand_in.pair(index)
+        accepted += try_it(index, output, 255 - output).accepted
+    assert accepted >= 3
+
+
+def test_no_adversarial_candidate_is_accepted(stand_in, try_it):
+    accepted = {}
+    for index in range(3):
+        photo, output = stand_in.pair(index)
+        source, good = photo.float(), output.float()
+        painting = stand_in.pair(index + 90)[1]
+        fine = source - blur(source, 2.0)
+        candidates = {
+            "the photo": photo,
+            "the photo, redder": to_pixels(source * torch.tensor([1.2, 0.9, 0.8])[:, None, None]),
+            "the photo in the output's colours": decoys(photo, output, None)[
+                "the photo in other colours"
+            ],
+            "blend 0.3": to_pixels(0.3 * good + 0.7 * source),
+            "blend 0.5": to_pixels(0.5 * good + 0.5 * source),
+            "the photo hidden in high frequencies": to_pixels(good + 2 * fine),
+            "the mean colour": output.float().mean(dim=(1, 2), keepdim=True).expand_as(good),
+            "another output": painting,
+            "a blurred output": to_pixels(blur(good, 3.0)),
+            "a mirrored output": output.flip(2),
+        }
+        for name, candidate in candidates.items():
+            verdict = try_it(index, to_pixels(candidate.float()), 255 - output)
+            if verdict.accepted:
+                accepted[f"{name} {index}"] = verdict.reason
+    assert accepted == {}
+
+
+@pytest.mark.parametrize("again", ["parent", "sibling"])
+def test_the_same_image_again_is_refused(stand_in, try_it, again):
+    _, output = stand_in.pair(0)
+    flagged = 255 - output
+    if again == "parent":
+        assert try_it(0, flagged, flagged).reason == "it is the flagged output itself"
+    else:
+        verdict = try_it(0, output, flagged, (output,))
+        assert verdict.reason == "an earlier candidate was the same"
+
+
+def test_a_candidate_that_is_no_better_than_its_parent_is_refused(stand_in, try_it):
+    _, output = stand_in.pair(1)
+    verdict = try_it(1, requantised(output), output)
+    assert not verdict.accepted
+    assert "no clear gain" in verdict.reason
+
+
+def test_every_refusal_says_why_and_carries_the_columns(stand_in, try_it):
+    photo, output = stand_in.pair(2)
+    verdict = try_it(2, 255 - photo, 255 - output)
+    assert not verdict.accepted
+    assert verdict.reason
+    assert verdict.columns["p_delta"] == pytest.approx(
+        measure(photo, 255 - photo, stand_in.calibration.reference)["p_delta"]
+    )
+
+
+def test_more_tries_need_a_higher_p():
+    assert [acceptance_level(0.05, tried) for tried in (1, 2, 3)] == pytest.approx([0.1, 0.1, 0.15])
+
+
+def test_benign_copies_keep_source_and_candidate_of_one_size(stand_in):
+    for source, candidate in benign_copies(*stand_in.pair(0), requantised):
+        assert source.shape == candidate.shape
+        assert candidate.dtype == torch.uint8
+
+
+def test_decoys_are_images_of_the_sources_size(stand_in):
+    photo, output = stand_in.pair(0)
+    donor = stand_in.pair(1)[1][:, :100]
+    found = decoys(photo, output, donor)
+    assert len(found) == 5
+    assert all(decoy.shape == photo.shape for decoy in found.values())

@@ -1,0 +1,93 @@
+import json
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganst.correction.strategies import (
+    STRENGTH_FLOOR,
+    OtherCheckpoint,
+    Rerun,
+    ShiftAverage,
+    StrengthBlend,
+    ladder,
+    parameters,
+)
+from ganst.scoring.faults import FAULTS
+
+ALL = (Rerun(), OtherCheckpoint(), ShiftAverage(), StrengthBlend())
+
+
+def brighten(image: Tensor, *, checkpoint: str, precision: str) -> Tensor:
+    """A stylist that commutes with shifts and mirrors."""
+    assert precision == "fp32"
+    return (image.int() + (10 if checkpoint == "final" else 20)).clamp(0, 255).to(torch.uint8)
+
+
+@pytest.fixture
+def photo(rng):
+    return torch.randint(200, (3, 40, 50), generator=rng).to(torch.uint8)
+
+
+@pytest.mark.parametrize("strategy", ALL, ids=lambda strategy: strategy.name)
+def test_a_candidate_has_the_size_of_the_source_and_is_the_same_every_time(strategy, photo):
+    first, again = (strategy.produce(photo, brighten) for _ in range(2))
+    assert first.shape == photo.shape
+    assert first.dtype == torch.uint8
+    assert torch.equal(first, again)
+
+
+def test_shifts_and_mirrors_are_undone_before_averaging(photo):
+    candidate = ShiftAverage().produce(photo, brighten)
+    assert torch.equal(candidate, brighten(photo, checkpoint="final", precision="fp32"))
+
+
+def test_a_grid_of_the_network_is_averaged_away(photo):
+    def gridded(image: Tensor, *, checkpoint: str, precision: str) -> Tensor:
+        del checkpoint, precision
+        output = image.clone()
+        output[:, ::2] += 40
+        return output
+
+    def contrast(image: Tensor) -> float:
+        added = image.float() - photo.float()
+        return float((added[:, ::2].mean() - added[:, 1::2].mean()).abs())
+
+    once = gridded(photo, checkpoint="final", precision="fp32")
+    assert contrast(ShiftAverage().produce(photo, gridded)) < 0.3 * contrast(once)
+
+
+def test_a_blend_lies_between_photo_and_output(photo):
+    candidate = StrengthBlend(strength=0.8).produce(photo, brighten)
+    assert torch.equal(candidate, (photo.int() + 8).to(torch.uint8))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, STRENGTH_FLOOR - 0.01, 1.1])
+def test_a_blend_below_the_floor_is_refused(strength):
+    with pytest.raises(ValueError, match="strength must be in"):
+        StrengthBlend(strength=strength)
+
+
+@pytest.mark.parametrize("reason", [*FAULTS, "unknown", "unreadable", None])
+def test_a_ladder_goes_from_cheap_to_dear_and_stays_within_three_steps(reason):
+    steps = ladder(reason, ("final", "early"))
+    costs = [step.cost for step in steps]
+    assert 1 <= len(steps) <= 3
+    assert costs == sorted(costs)
+    assert len(set(steps)) == len(steps)
+
+
+@pytest.mark.parametrize("reason", list(FAULTS))
+def test_a_style_with_one_checkpoint_is_not_asked_for_another(reason):
+    assert all(step.checkpoint == "final" for step in ladder(reason, ("final",)))
+
+
+def test_a_passthrough_is_not_mended_by_mixing_the_photo_in():
+    names = [step.name for step in ladder("passthrough", ("final", "early"))]
+    assert "strength_blend" not in names
+
+
+def test_parameters_are_json_and_tell_strategies_apart():
+    texts = {strategy.name + json.dumps(parameters(strategy)) for strategy in ALL}
+    texts |= {"strength_blend" + json.dumps(parameters(StrengthBlend(strength=0.9)))}
+    assert len(texts) == len(ALL) + 1
