@@ -23,7 +23,8 @@ _COLUMNS = 3
 _ROWS = 5
 _SIDE = 300
 _GAP = 28
-_CAPTION = 40
+_CAPTION = 44
+_SEAM = 4
 _PAPER = (247, 245, 240)
 _INK = (29, 27, 24)
 _MUTED = (119, 113, 106)
@@ -59,27 +60,39 @@ def _write(run: Run, name: str, rows: pa.Table) -> list[str]:
 
 def draw_sheet(run: Run, rows: Sequence[Mapping[str, Any]]) -> Image.Image:
     """Three pairs a line; a picture that is gone leaves its place empty."""
-    cell_width, cell_height = 2 * _SIDE + 4, _SIDE + _CAPTION
-    columns = min(_COLUMNS, len(rows))
-    lines = -(-len(rows) // _COLUMNS)
+    pairs = [
+        (thumbnails.photo(run, row, _SIDE), thumbnails.output(run, row, _SIDE)) for row in rows
+    ]
+    lines = range(0, len(rows), _COLUMNS)
+    heights = [max(map(_height, pairs[start : start + _COLUMNS])) for start in lines]
+    pair_width = 2 * _SIDE + _SEAM
     sheet = Image.new(
         "RGB",
-        (_GAP + columns * (cell_width + _GAP), _GAP + lines * (cell_height + _GAP)),
+        (
+            _GAP + min(_COLUMNS, len(rows)) * (pair_width + _GAP),
+            _GAP + sum(height + _CAPTION + _GAP for height in heights),
+        ),
         _PAPER,
     )
-    for index, row in enumerate(rows):
-        x = _GAP + index % _COLUMNS * (cell_width + _GAP)
-        y = _GAP + index // _COLUMNS * (cell_height + _GAP)
-        _paste(sheet, thumbnails.photo(run, row, _SIDE), x, y)
-        _paste(sheet, thumbnails.output(run, row, _SIDE), x + _SIDE + 4, y)
-        _caption(sheet, row, x, y + _SIDE + 8, cell_width)
+    y = _GAP
+    for start, height in zip(lines, heights, strict=True):
+        for column, index in enumerate(range(start, min(start + _COLUMNS, len(rows)))):
+            x = _GAP + column * (pair_width + _GAP)
+            for side, picture in enumerate(pairs[index]):
+                _paste(sheet, picture, x + side * (_SIDE + _SEAM), y + height)
+            _caption(sheet, rows[index], x, y + height + 8, pair_width)
+        y += height + _CAPTION + _GAP
     return sheet
 
 
-def _paste(sheet: Image.Image, picture: Image.Image | None, x: int, y: int) -> None:
+def _height(pair: tuple[Image.Image | None, Image.Image | None]) -> int:
+    return max((picture.height for picture in pair if picture is not None), default=0)
+
+
+def _paste(sheet: Image.Image, picture: Image.Image | None, x: int, bottom: int) -> None:
     """Bottom-aligned, so that captions sit under the pictures."""
     if picture is not None:
-        sheet.paste(picture, (x + (_SIDE - picture.width) // 2, y + _SIDE - picture.height))
+        sheet.paste(picture, (x + (_SIDE - picture.width) // 2, bottom - picture.height))
 
 
 def _caption(sheet: Image.Image, row: Mapping[str, Any], x: int, y: int, width: int) -> None:

@@ -1,0 +1,56 @@
+"""Contact sheets: which rows, how many, and what is left of an earlier report."""
+
+import pytest
+from PIL import Image
+
+from pipelines import sheets as sheets_module
+from pipelines.report import write_report
+from pipelines.runs import Run
+from tests.pipelines.made_runs import (
+    MadePhoto,
+    attempt_rows,
+    make_run,
+    stylized_rows,
+    write_parts,
+    write_pictures,
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    outcomes = ["flagged", "corrected", "quarantined", "rejected", *["ok"] * 17]
+    photos = [MadePhoto(source=f"a/{i}.jpg", outcome=o) for i, o in enumerate(outcomes)]
+    made = make_run(tmp_path, photos)
+    write_parts(made, "stylize", [[row for photo in photos for row in stylized_rows(photo)]])
+    write_parts(made, "attempts", [[row for photo in photos for row in attempt_rows(photo)]])
+    write_pictures(made, photos)
+    return made
+
+
+def _names(run: Run) -> list[str]:
+    return sorted(path.name for path in run.folder.sheets.iterdir())
+
+
+def _size(run: Run, name: str) -> tuple[int, int]:
+    with Image.open(str(run.folder.sheets / name)) as sheet:
+        return sheet.size
+
+
+def test_flagged_and_good_images_have_sheets_of_fifteen(run):
+    write_report(run)
+    assert _names(run) == ["flagged-01.jpg", "ok-01.jpg", "ok-02.jpg"]
+
+
+def test_a_sheet_is_as_large_as_what_is_on_it(run):
+    write_report(run)
+    one_line, five_lines = (_size(run, name) for name in ("flagged-01.jpg", "ok-01.jpg"))
+    assert one_line[0] == five_lines[0]
+    assert one_line[1] == 28 + (40 + 44 + 28)  # gap, then picture, caption and gap
+    assert five_lines[1] == 28 + 5 * (40 + 44 + 28)
+
+
+def test_sheets_that_an_earlier_report_had_more_of_are_removed(run, monkeypatch):
+    write_report(run)
+    monkeypatch.setattr(sheets_module, "MAX_SHEETS", 1)
+    write_report(run)
+    assert _names(run) == ["flagged-01.jpg", "ok-01.jpg"]
