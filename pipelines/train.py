@@ -20,7 +20,7 @@ from torch import Tensor
 from ganst import __version__
 from ganst.errors import TrainingError
 from ganst.models.presets import PRESETS
-from ganst.models.stylepack import save_stylepack
+from ganst.models.stylepack import StylePack, load_generator, load_stylepack, save_stylepack
 from ganst.training.bank import ImageBank
 from ganst.training.config import Budget, TrainConfig
 from ganst.training.loop import Trainer, TrainEvent, run_steps
@@ -43,6 +43,7 @@ class TrainJob:
     out: Path  # folder of the pack; its name should be the style's
     budget: Budget
     config: TrainConfig = field(default_factory=TrainConfig)
+    start: Path | None = None  # style pack whose generator is trained further
     licence: str = "unknown"  # of photos and paintings, for the card
     threads: int | None = None  # CPU threads; None = as torch chooses
 
@@ -80,12 +81,15 @@ def train(job: TrainJob, on_event: Callable[[TrainEvent], None] | None = None) -
         ImageBank.of(paintings, device, config.largest_side_px),
         device,
     )
+    started = None if job.start is None else load_stylepack(job.start)
+    if started is not None:
+        trainer.start_from(load_generator(started))
     saved_s = 0.0
     for event in run_steps(trainer, job.budget, time.monotonic):
         if on_event is not None:
             on_event(event)
         if event.elapsed_s - saved_s >= _SAVE_EVERY_S or event.progress >= 1:
-            _save(job, trainer, event)
+            _save(job, trainer, event, started)
             saved_s = event.elapsed_s
     return job.out
 
@@ -118,11 +122,14 @@ def read_images(folder: Path, *, smallest_side_px: int) -> list[Tensor]:
     return images
 
 
-def _save(job: TrainJob, trainer: Trainer, event: TrainEvent) -> None:
+def _save(job: TrainJob, trainer: Trainer, event: TrainEvent, started: StylePack | None) -> None:
     checkpoints = {"final": trainer.ema.model}
     if trainer.early is not None:
         checkpoints["early"] = trainer.early
-    save_stylepack(job.out, checkpoints, _about(job, trainer, event))  # pyrefly: ignore
+    about = _about(job, trainer, event)
+    if started is not None:
+        about["started_from"] = {"digest": started.digest, "training": started.card.get("training")}
+    save_stylepack(job.out, checkpoints, about)  # pyrefly: ignore[bad-argument-type]
     _log.info("saved %s after %d images", job.out, event.num_images)
 
 
@@ -172,6 +179,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=TrainConfig().batch_size)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--start", type=Path, help="style pack to train further")
     parser.add_argument("--licence", default="unknown")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -197,6 +205,7 @@ def _job(arguments: argparse.Namespace) -> TrainJob:
         config=config,
         licence=arguments.licence,
         threads=arguments.threads,
+        start=arguments.start,
     )
 
 

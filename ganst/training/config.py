@@ -33,7 +33,7 @@ class TrainConfig:
     batch_size: int = 4
     learning_rate: float = 8e-4
     decay_from: float = 0.5  # share of the budget at constant rate; then linear to zero
-    warm_up: float = 0.03  # share of the budget in which the generator only learns to copy
+    warm_up: float = 0.03  # share of the budget before the adversarial game: see Trainer.step
     lambda_gan: float = 1.0
     lambda_nce: float = 0.5
     lambda_identity: float = 1.0
@@ -41,11 +41,12 @@ class TrainConfig:
     num_patches: int = 128  # for PatchNCE, per layer and image
     lambda_colour: float = 0.5
     lambda_strokes: float = 40.0
+    lambda_flat: float = 10.0
     augment_probability: float = 0.6
     ema_half_life_images: float = 1_000
     early_at: float = 0.7  # share of the budget at which the pack's second checkpoint is taken
-    photo_zoom: tuple[float, float] = (0.5, 1.1)
-    painting_zoom: tuple[float, float] = (0.6, 1.2)
+    photo_zoom: tuple[float, float] = (0.5, 1.6)
+    painting_zoom: tuple[float, float] = (0.8, 1.6)
     largest_side_px: int = 1024  # training images are kept no larger than this
     precision: str = "auto"  # bf16, fp32, or what the device computes natively
     seed: int = 0

@@ -64,12 +64,28 @@ class Trainer:
         self.optimizer_D = torch.optim.Adam(self.D.parameters(), config.learning_rate, betas)
         wanted = choose_precision() if config.precision == "auto" else config.precision
         self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=wanted == "bf16")
+        self.is_tuned = False
         self.num_steps = 0
         self.num_images = 0
         self.nonfinite_steps = 0
 
+    def start_from(self, generator: ResnetGenerator) -> None:
+        """Go on from the weights of `generator`, which must be of the preset's architecture."""
+        if generator.config != self.G.config:
+            raise TrainingError(
+                f"cannot start from a generator of {generator.config}: "
+                f"preset {self.config.preset!r} has {self.G.config}"
+            )
+        self.G.load_state_dict(generator.state_dict())
+        self.ema = Ema(self.G, self.config.ema_half_life_images)
+        self.is_tuned = True
+
     def step(self, progress: float) -> dict[str, float]:
-        """One update of D and of G at `progress` of the budget; the weighted losses as floats."""
+        """One update of D and of G at `progress` of the budget; the weighted losses as floats.
+
+        During warm-up a new generator learns to copy the photo, while D rests; a generator that came
+        from a style pack rests itself, while D learns what it has to judge.
+        """
         config = self.config
         for optimizer in (self.optimizer_G, self.optimizer_D):
             for group in optimizer.param_groups:
@@ -79,16 +95,18 @@ class Trainer:
         with self.autocast:
             features, fake = self.G.encode_and_generate(x)
         fake = fake.float()
-        if progress < config.warm_up:
-            terms, parts = {"copy": F.l1_loss(fake, x)}, {}
-        else:
-            parts = {"D": self._step_discriminator(y, fake.detach())}
-            terms = self._style_terms(x, y, features, fake)
+        self.num_steps += 1
+        self.num_images += config.batch_size
+        warm = progress < config.warm_up
+        parts = {}
+        if self.is_tuned or not warm:
+            parts["D"] = self._step_discriminator(y, fake.detach())
+        if self.is_tuned and warm:
+            return parts
+        terms = {"copy": F.l1_loss(fake, x)} if warm else self._style_terms(x, y, features, fake)
         if self.num_steps % config.identity_every == 0:
             terms["idt"] = config.lambda_identity * self._identity_loss(y)
         self._update(self.optimizer_G, torch.stack(list(terms.values())).sum())
-        self.num_steps += 1
-        self.num_images += config.batch_size
         self.ema.update(self.G, config.batch_size)
         return parts | {name: term.item() for name, term in terms.items()}
 
@@ -123,6 +141,7 @@ class Trainer:
             "nce": config.lambda_nce * self.nce(queries, features, self.random),
             "strokes": config.lambda_strokes * strokes,
             "colour": config.lambda_colour * losses.colour_loss(x, fake),
+            "flat": config.lambda_flat * losses.flat_loss(x, fake),
         }
 
     def _identity_loss(self, y: Tensor) -> Tensor:

@@ -51,6 +51,23 @@ def _shrunk(images: Tensor, octaves: int) -> Tensor:
     return F.avg_pool2d(images, 2**octaves) if octaves else images
 
 
+def flat_loss(sources: Tensor, fakes: Tensor, *, flat_below: float = 0.04) -> Tensor:
+    """Mean detail that the fakes have where the sources have none, in [0, 2].
+
+    Adversarial and stroke losses ask for texture everywhere; a convolution can answer in a clear sky
+    only with a repeated pattern or with amplified JPEG blocks. `flat_below` is the standard deviation
+    of the grey value, on [-1, 1], over 9 x 9 pixels under which a place counts as flat.
+    """
+    grey = sources.mean(dim=1, keepdim=True)
+    variance = (_mean_around(grey.square(), 9) - _mean_around(grey, 9).square()).clamp_min(0)
+    flatness = torch.exp(-variance / flat_below**2)  # [N, 1, H, W]
+    return (flatness * (fakes - _mean_around(fakes, 7)).abs()).mean()
+
+
+def _mean_around(images: Tensor, size: int) -> Tensor:
+    return F.avg_pool2d(images, size, stride=1, padding=size // 2, count_include_pad=False)
+
+
 class PatchNCE(nn.Module):
     """Patches of G(x) must be told apart by the patch of x at the same place (arXiv:2007.15651, eq. 3).
 

@@ -99,3 +99,12 @@ def test_training_imports_neither_prefect_nor_dask_nor_pydantic():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_pack_is_trained_further_and_its_card_says_so(folders, tmp_path: Path):
+    first = load_stylepack(train(_job(folders, tmp_path / "ink")))
+    (tmp_path / "more").mkdir()
+    job = dataclasses.replace(_job(folders, tmp_path / "more" / "ink"), start=first.path)
+    second = load_stylepack(train(job))
+    assert second.digest != first.digest
+    assert second.card["started_from"]["digest"] == first.digest

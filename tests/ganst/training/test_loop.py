@@ -110,3 +110,20 @@ def test_large_images_are_kept_small():
     bank = ImageBank.of([torch.full((3, 400, 100), 7, dtype=torch.uint8)], _CPU, 200)
     assert bank.images[0].shape == (3, 200, 50)
     assert bank.images[0].unique().tolist() == [7]
+
+
+def test_a_started_generator_rests_while_the_discriminator_warms_up():
+    trainer = _trainer(TrainConfig(preset="tiny", crop_px=32, batch_size=2, warm_up=0.5))
+    start = ResnetGenerator(PRESETS["tiny"].generator)
+    trainer.start_from(start)
+    judged = trainer.D.stem.weight.clone()
+    assert trainer.step(0.1).keys() == {"D"}
+    assert torch.equal(trainer.G.stem.conv.weight, start.stem.conv.weight)
+    assert not torch.equal(trainer.D.stem.weight, judged)
+    trainer.step(0.6)
+    assert not torch.equal(trainer.G.stem.conv.weight, start.stem.conv.weight)
+
+
+def test_a_start_of_another_architecture_is_refused():
+    with pytest.raises(TrainingError, match="cannot start from"):
+        _trainer().start_from(ResnetGenerator(PRESETS["fast"].generator))

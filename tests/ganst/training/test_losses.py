@@ -7,6 +7,7 @@ from ganst.training.losses import (
     PatchNCE,
     colour_loss,
     discriminator_loss,
+    flat_loss,
     generator_loss,
     patch_distribution_loss,
     patch_nce,
@@ -84,3 +85,13 @@ def test_patch_distributions_ignore_place_and_palette_and_see_contrast(rng: torc
     flatter = patch_distribution_loss(images * 0.5, images, _seeded())
     assert same.item() == pytest.approx(0, abs=1e-6)
     assert flatter > 0.01
+
+
+def test_detail_costs_only_where_the_source_is_flat(rng: torch.Generator):
+    busy = torch.rand(1, 3, 32, 32, generator=rng) * 2 - 1
+    flat = torch.zeros(1, 3, 32, 32)
+    stripes = torch.zeros(1, 3, 32, 32)
+    stripes[..., ::2] = 0.2
+    assert flat_loss(flat, stripes).item() == pytest.approx(0.1, rel=0.15)
+    assert flat_loss(busy, stripes) < 1e-6
+    assert flat_loss(flat, flat + 0.5).item() == pytest.approx(0, abs=1e-6)
