@@ -1,0 +1,45 @@
+"""The rows of RUN/attempts: one per image ever made, append-only."""
+
+import json
+from collections import defaultdict
+from typing import Any
+
+import pyarrow as pa
+
+from ganst.scoring.columns import SCORER_VERSION
+from pipelines.parquet import read_parts
+from pipelines.runs import Run, RunFolder
+from pipelines.schema import attempts_schema
+from pipelines.shards import Key, distinct_rows, row_keys
+
+
+def read_attempts(folder: RunFolder) -> pa.Table:
+    """All committed attempts, one row per (source, attempt_id), sorted."""
+    return distinct_rows(read_parts(folder.attempts, attempts_schema()))
+
+
+def committed_attempts(folder: RunFolder) -> set[Key]:
+    """Keys of the attempts that are done."""
+    return set(row_keys(read_attempts(folder)))
+
+
+def attempts_by_source(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:
+    """Rows of each source in the order they were made."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in read_attempts(folder).to_pylist():
+        found[row["source"]].append(row)
+    return {
+        source: sorted(rows, key=lambda row: row["attempt_no"]) for source, rows in found.items()
+    }
+
+
+def lineage(run: Run, params: dict[str, Any]) -> dict[str, Any]:
+    """The fields that all attempts of a run share."""
+    return {
+        "style": run.pack.name,
+        "style_digest": run.pack.digest,
+        "precision": run.precision,
+        "seed": run.config.seed,
+        "params": json.dumps(params, sort_keys=True),
+        "scorer_version": SCORER_VERSION,
+    }

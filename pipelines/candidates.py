@@ -1,0 +1,176 @@
+"""Candidates of one flagged image: made, read back, tried, and written down as rows."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ganst.correction.acceptance import Bench, Parent, Verdict, try_candidate
+from ganst.correction.strategies import Strategy, parameters
+from ganst.scoring.calibration import Judgement
+from ganst.scoring.canonical import UnsupportedImageError
+from ganst.scoring.columns import SCORER_VERSION
+from pipelines.errors import UnstylizableImageError
+from pipelines.images import DecodedImage, decode, encode
+from pipelines.judging import (
+    JUDGEMENT_FIELDS,
+    Judge,
+    first_output,
+    load_calibration,
+    read_output,
+)
+from pipelines.naming import format_of
+from pipelines.runs import RunFolder
+from pipelines.schema import attempts_schema
+from pipelines.styles import open_stylizer
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlaggedImage:
+    """A flagged first output: its row, what may be tried, and a source to take a decoy from."""
+
+    row: Row
+    steps: tuple[tuple[str, Strategy], ...]  # attempt id and strategy, in the order to try
+    donor: str | None  # output path of another source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectJob:
+    """What a worker needs to know besides the images of its shard."""
+
+    photos: str
+    run: str
+    judge: Judge
+    max_side: int | None
+    max_pixels: int
+    quality: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A strategy's image as it would be delivered: bytes, and the pixels they decode to."""
+
+    data: bytes
+    pixels: Tensor
+
+
+def try_ladder(
+    image: FlaggedImage, photo: DecodedImage, job: CorrectJob, folder: RunFolder
+) -> Iterator[tuple[Candidate | None, Row]]:
+    """Candidates and their rows, in order; a candidate that cannot be made has a row as well."""
+    siblings: list[Tensor] = []
+    parent = _parent(image, job, folder)
+    for index, (key, strategy) in enumerate(image.steps):
+        try:
+            candidate = _make(strategy, photo, image.row["output"], job)
+            bench = _bench(key, image, job, folder)
+            verdict = try_candidate(photo.pixels, candidate.pixels, parent, siblings, bench)
+        except (UnstylizableImageError, UnsupportedImageError) as error:
+            yield None, _refused_row(image, index, str(error))
+            continue
+        siblings.append(candidate.pixels)
+        yield candidate, _row(image, index, candidate, verdict, job.judge.alpha)
+
+
+def all_refused(image: FlaggedImage, why: str) -> list[Row]:
+    """Rows of a ladder that cannot be begun: every step refused, for one reason."""
+    return [_refused_row(image, index, why) for index in range(len(image.steps))]
+
+
+def _make(strategy: Strategy, photo: DecodedImage, output: str, job: CorrectJob) -> Candidate:
+    """Run a strategy and read its file back, so that what is judged is what is delivered."""
+    pixels = strategy.produce(photo.pixels, _stylist(job))
+    data = encode(pixels, format=format_of(output), quality=job.quality, alpha=photo.alpha)
+    return Candidate(data=data, pixels=decode(data, max_pixels=job.max_pixels).pixels)
+
+
+def _stylist(job: CorrectJob) -> Callable[..., Tensor]:
+    def stylize(image: Tensor, *, checkpoint: str, precision: str) -> Tensor:
+        judge = job.judge
+        stylizer = open_stylizer(
+            judge.style_path, judge.style_digest, checkpoint, precision, judge.strength
+        )
+        return stylizer.stylize([image])[0]
+
+    return stylize
+
+
+def _parent(image: FlaggedImage, job: CorrectJob, folder: RunFolder) -> Parent:
+    output, digest = read_output(first_output(folder, image.row["output"]), job.max_pixels)
+    if digest != image.row["output_sha256"]:  # it was missing, and a killed call delivered here
+        output = None
+    judged = image.row["score_status"] == "scored"
+    known = {name: image.row[name] for name in JUDGEMENT_FIELDS}
+    return Parent(
+        pixels=output.pixels if output else None, judgement=Judgement(**known) if judged else None
+    )
+
+
+def _bench(key: str, image: FlaggedImage, job: CorrectJob, folder: RunFolder) -> Bench:
+    known = load_calibration(job.judge.style_path)
+    assert known is not None, "only calibrated runs are planned"
+    donor = None
+    if image.donor:
+        donor, _ = read_output(first_output(folder, image.donor), job.max_pixels)
+    return Bench(
+        calibration=known[0],
+        alpha=job.judge.alpha,
+        donor=donor.pixels if donor else None,
+        recompress=_recompress,
+        key=key,
+    )
+
+
+def _recompress(pixels: Tensor) -> Tensor:
+    return decode(encode(pixels, format="jpeg", quality=95), max_pixels=2**62).pixels
+
+
+def _row(
+    image: FlaggedImage, index: int, candidate: Candidate, verdict: Verdict, alpha: float
+) -> Row:
+    decision = "accepted" if verdict.accepted else "refused"
+    flagged = verdict.judgement.p_anomaly <= alpha
+    judged = asdict(verdict.judgement)
+    if not flagged:
+        judged |= {"reason": None, "reason_probability": None}
+    return (
+        _refused_row(image, index, verdict.reason)
+        | verdict.columns
+        | judged
+        | {
+            "output_sha256": hashlib.sha256(candidate.data).hexdigest(),
+            "score_status": "scored",
+            "flagged": flagged,
+            "decision": decision,
+        }
+    )
+
+
+def _refused_row(image: FlaggedImage, index: int, why: str) -> Row:
+    """The row of a candidate that could not be made or judged; lineage as its parent's."""
+    key, strategy = image.steps[index]
+    kept = ("source", "source_sha256", "group", "output", "style", "style_digest", "seed")
+    return (
+        dict.fromkeys(attempts_schema().names)
+        | {name: image.row[name] for name in kept}
+        | {
+            "attempt_id": key,
+            "parent_attempt_id": image.row["attempt_id"],
+            "attempt_no": 2 + index,
+            "strategy": strategy.name,
+            "params": json.dumps(parameters(strategy), sort_keys=True),
+            "checkpoint": strategy.checkpoint,
+            "precision": strategy.precision,
+            "scorer_version": SCORER_VERSION,
+            "calibration_id": image.row["calibration_id"],
+            "score_status": "unsupported",
+            "flagged": True,
+            "decision": "refused",
+            "decision_reason": why,
+        }
+    )

@@ -1,0 +1,64 @@
+import pytest
+
+from ganst.models.stylepack import CALIBRATION_FILE
+from ganst.scoring.calibration import Calibration
+from pipelines.calibrate import (
+    CalibrationInputError,
+    calibrate,
+    list_images,
+    plan_photos,
+    shoots,
+)
+from pipelines.config import ComputeConfig
+from pipelines.errors import EmptyFolderError
+from pipelines.storage import open_root
+from tests.pipelines.photo_folders import make_style
+from tests.pipelines.scenes import make_scenes
+
+SERIAL = ComputeConfig(workers=0)
+
+
+def test_a_pack_holds_the_calibration_made_for_it(calibrated_pack):
+    data = (calibrated_pack.path / CALIBRATION_FILE).read_bytes()
+    calibration = Calibration.from_bytes(data)
+    assert calibration.style_digest == calibrated_pack.digest
+    assert calibration.facts["photos"] == len(calibration.scores) == 44
+    assert calibration.facts["groups"] == 11
+
+
+def test_photos_of_a_shoot_are_told_by_name_and_folder():
+    names = [f"{place}{number}.jpg" for place in "abcdefgh" for number in (0, 12)]
+    found = shoots(names)
+    assert len(set(found.values())) == 8
+    assert found["a0.jpg"] == found["a12.jpg"] != found["b0.jpg"]
+
+
+def test_a_camera_roll_is_not_taken_for_one_shoot():
+    names = [f"IMG_{number:04}.jpg" for number in range(30)]
+    assert len(set(shoots(names).values())) == 30
+
+
+def test_the_donor_of_a_photo_is_always_another_photo():
+    tasks = plan_photos([f"{index}.jpg" for index in range(50)])
+    assert all(task.donor != task.photo for task in tasks)
+    assert len({task.donor for task in tasks}) == 50
+    assert tasks == plan_photos([f"{index}.jpg" for index in range(50)])
+
+
+def test_too_few_photos_are_refused_in_one_sentence(tmp_path, calibrated_pack):
+    photos = make_scenes(tmp_path / "photos", 2)
+    with pytest.raises(CalibrationInputError, match="at least 40 photos, got 2"):
+        calibrate(calibrated_pack.path, str(photos), None, SERIAL, tmp_path / "out", views=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_first_calibration_needs_paintings(tmp_path):
+    pack = make_style(tmp_path)
+    photos = make_scenes(tmp_path / "photos", 2)
+    with pytest.raises(CalibrationInputError, match="name the folder of its paintings"):
+        calibrate(pack.path, str(photos), None, SERIAL, views=1)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(EmptyFolderError, match="holds no images"):
+        list_images(open_root(str(tmp_path)))

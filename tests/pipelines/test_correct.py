@@ -1,0 +1,165 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageOps
+
+from ganst.models.stylepack import StylePack
+from pipelines import correct as correct_module
+from pipelines.attempts import read_attempts
+from pipelines.config import ComputeConfig
+from pipelines.correct import correct, systemic_fault
+from pipelines.images import DecodedImage, decode
+from pipelines.ingest import ingest
+from pipelines.parquet import list_parts
+from pipelines.runs import Run
+from pipelines.score import score
+from pipelines.stylize import stylize
+from tests.pipelines.photo_folders import make_run, tree
+from tests.pipelines.scenes import make_scenes
+
+SERIAL = ComputeConfig(workers=0)
+
+
+@pytest.fixture
+def damaged_run(tmp_path, calibrated_pack) -> Run:
+    """Three outputs, one of them inverted on disk before it was scored."""
+    run = scored_run(tmp_path, calibrated_pack, damaged=("b1.png",))
+    found = attempts(run)
+    assert [row["flagged"] for row in found["b1.png"]] == [True]
+    return run
+
+
+def scored_run(tmp_path: Path, pack: StylePack, damaged: tuple[str, ...]) -> Run:
+    photos = make_scenes(tmp_path / "photos", 3, first=5000)
+    run = make_run(photos, tmp_path / "RUN", pack)
+    ingest(run, SERIAL)
+    stylize(run, SERIAL)
+    for name in damaged:
+        path = Path(str(run.folder.images(name)))
+        ImageOps.invert(Image.open(path)).save(path)
+    score(run, SERIAL)
+    return run
+
+
+def attempts(run: Run) -> dict[str, list[dict]]:
+    found: dict[str, list[dict]] = {}
+    for row in read_attempts(run.folder).to_pylist():
+        found.setdefault(row["source"], []).append(row)
+    return {name: sorted(rows, key=lambda row: row["attempt_no"]) for name, rows in found.items()}
+
+
+def delivered(run: Run, place: str) -> dict[str, bytes]:
+    return tree(Path(str(run.folder.root / place)))
+
+
+def test_a_damaged_output_is_made_again_and_replaced(damaged_run):
+    before = delivered(damaged_run, "images")
+    summary = correct(damaged_run, SERIAL)
+    first, second = attempts(damaged_run)["b1.png"]
+    assert (summary.total, summary.done, summary.failed) == (1, 1, ())
+    assert second["decision"] == "accepted"
+    assert second["strategy"] == "rerun_fp32"
+    assert second["parent_attempt_id"] == first["attempt_id"]
+    assert second["p_anomaly"] >= 0.1 > first["p_anomaly"]
+    after = delivered(damaged_run, "images")
+    assert after["b1.png"] != before["b1.png"]
+    assert {k: v for k, v in after.items() if k != "b1.png"} == {
+        k: v for k, v in before.items() if k != "b1.png"
+    }
+    assert delivered(damaged_run, "superseded") == {"b1.png": before["b1.png"]}
+
+
+def test_correcting_twice_makes_no_new_attempt(damaged_run):
+    correct(damaged_run, SERIAL)
+    before = tree(Path(str(damaged_run.folder.root)))
+    summary = correct(damaged_run, SERIAL)
+    assert (summary.done, summary.skipped) == (0, 1)
+    assert tree(Path(str(damaged_run.folder.root))) == before
+
+
+def test_scoring_after_a_correction_adds_nothing(damaged_run):
+    correct(damaged_run, SERIAL)
+    assert score(damaged_run, SERIAL).done == 0
+
+
+def test_what_no_strategy_mends_is_quarantined_with_every_try_on_record(damaged_run, monkeypatch):
+    monkeypatch.setattr("pipelines.candidates.decode", negative_decode)
+    before = delivered(damaged_run, "images")
+    correct(damaged_run, SERIAL)
+    _, *tries = attempts(damaged_run)["b1.png"]
+    assert 1 <= len(tries) <= 3
+    assert all(row["decision"] == "refused" and row["decision_reason"] for row in tries)
+    assert "b1.png" not in delivered(damaged_run, "images")
+    assert delivered(damaged_run, "quarantine") == {"b1.png": before["b1.png"]}
+    assert correct(damaged_run, SERIAL).done == 0
+
+
+def negative_decode(data: bytes, *, max_pixels: int) -> DecodedImage:
+    image = decode(data, max_pixels=max_pixels)
+    return replace(image, pixels=255 - image.pixels)
+
+
+@pytest.mark.parametrize("moment", ["after the copy", "after the image", "before the rows"])
+def test_a_call_killed_at_any_moment_is_repeated_with_the_same_end(
+    tmp_path, calibrated_pack, monkeypatch, moment
+):
+    undisturbed = scored_run(tmp_path / "one", calibrated_pack, ("b1.png",))
+    correct(undisturbed, SERIAL)
+    killed = scored_run(tmp_path / "two", calibrated_pack, ("b1.png",))
+    with monkeypatch.context() as patch:
+        kill_at(patch, moment)
+        assert correct(killed, SERIAL).failed
+    assert len(attempts(killed)["b1.png"]) == 1
+    correct(killed, SERIAL)
+    for place in ("images", "superseded", "quarantine"):
+        assert delivered(killed, place) == delivered(undisturbed, place)
+    assert attempts(killed) == attempts(undisturbed)
+
+
+def kill_at(patch: pytest.MonkeyPatch, moment: str) -> None:
+    """Fail the write that follows `moment`, as a kill would."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyError(moment)
+
+    if moment == "before the rows":
+        patch.setattr(correct_module, "commit_table", killed)
+        return
+    calls = iter([False, True] if moment == "after the copy" else [False, False])
+    real = correct_module.commit_bytes
+
+    def commit(path: object, data: bytes) -> None:
+        if next(calls):
+            killed()
+        real(path, data)
+
+    patch.setattr(correct_module, "commit_bytes", commit)
+    if moment == "after the image":
+        patch.setattr(correct_module, "commit_table", killed)
+
+
+def test_where_a_third_is_flagged_nothing_is_corrected_and_it_says_why():
+    scored = {"decision": "first", "score_status": "scored"}
+    flags = [True] * 7 + [False] * 13
+    made = {str(index): [scored | {"flagged": flag}] for index, flag in enumerate(flags)}
+    assert "7 of 20 outputs are flagged" in systemic_fault(made)
+    assert systemic_fault(made | {"6": [scored | {"flagged": False}]}) is None
+    few = dict(list(made.items())[:19])
+    assert systemic_fault(few) is None
+
+
+def test_a_systemic_fault_stops_the_stage_before_any_attempt(damaged_run, monkeypatch):
+    monkeypatch.setattr(correct_module, "SYSTEMIC_MIN", 3)
+    summary = correct(damaged_run, SERIAL)
+    assert "correction was not started: 1 of 3" in summary.failed[0]
+    assert len(attempts(damaged_run)["b1.png"]) == 1
+    assert len(list_parts(damaged_run.folder.attempts)) >= 1
+
+
+def test_a_photo_that_changed_meanwhile_is_refused_not_guessed(damaged_run, tmp_path):
+    (tmp_path / "photos" / "b1.png").write_bytes(b"other bytes")
+    correct(damaged_run, SERIAL)
+    tries = attempts(damaged_run)["b1.png"][1:]
+    assert tries
+    assert all("cannot be read" in row["decision_reason"] for row in tries)
