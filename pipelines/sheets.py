@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
@@ -27,6 +29,7 @@ _CAPTION = 44
 _SEAM = 4
 _PAPER = (247, 245, 240)
 _INK = (29, 27, 24)
+_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf")
 _MUTED = (119, 113, 106)
 
 
@@ -96,13 +99,40 @@ def _paste(sheet: Image.Image, picture: Image.Image | None, x: int, bottom: int)
 
 
 def _caption(sheet: Image.Image, row: Mapping[str, Any], x: int, y: int, width: int) -> None:
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(15)
-    name = row["source"]
-    while draw.textlength(name, font=font) > width and len(name) > 4:
-        name = "…" + name[2:]
-    draw.text((x, y), name, fill=_INK, font=font)
-    judgement = [row["status"], row["reason"] and row["reason"].replace("_", " "), row["strategy"]]
     p = row["p_anomaly"]
+    judgement = [row["status"], row["reason"] and row["reason"].replace("_", " "), row["strategy"]]
     said = [str(word) for word in judgement if word] + ([f"p {p:.2g}"] if p is not None else [])
-    draw.text((x, y + 18), " · ".join(said), fill=_MUTED, font=ImageFont.load_default(13))
+    write_text(sheet, row["source"], (x, y), size=15, colour=_INK, width=width)
+    write_text(sheet, " · ".join(said), (x, y + 19), size=13, colour=_MUTED, width=width)
+
+
+def write_text(
+    sheet: Image.Image,
+    text: str,
+    place: tuple[int, int],
+    *,
+    size: int,
+    colour: tuple[int, int, int] = _INK,
+    width: int,
+) -> None:
+    """One line, its beginning cut off where it is wider than `width` px: the end tells files apart."""
+    draw = ImageDraw.Draw(sheet)
+    font, has_all_letters = _font(size)
+    if not has_all_letters:
+        text = unicodedata.normalize("NFKD", text.replace("·", "-"))
+        text = text.encode("ascii", "ignore").decode()
+    cut = text
+    while draw.textlength(cut, font=font) > width and len(cut) > 4:
+        cut = "..." + cut[4:]
+    draw.text(place, cut, fill=colour, font=font)
+
+
+@cache
+def _font(size: int) -> tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, bool]:
+    """A font of the system, else Pillow's own, which knows hardly more than ASCII."""
+    for name in _FONTS:
+        try:
+            return ImageFont.truetype(name, size), True
+        except OSError:
+            continue
+    return ImageFont.load_default(size), False

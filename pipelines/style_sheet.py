@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from ganst.inference import choose_precision
 from ganst.models.stylepack import load_stylepack
 from pipelines import storage
 from pipelines.images import decode, shrink
+from pipelines.sheets import write_text
 from pipelines.styles import list_styles, open_stylizer
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ _COLUMNS = 3
 _GAP = 24
 _CAPTION = 34
 _PAPER = (247, 245, 240)
-_INK = (29, 27, 24)
 
 
 def write_style_sheet(photo: str, home: Path | None, out: str) -> list[str]:
@@ -60,6 +60,5 @@ def _draw(named: Sequence[tuple[str, Tensor]]) -> Image.Image:
         x = _GAP + index % _COLUMNS * (width + _GAP)
         y = _GAP + index // _COLUMNS * (cell_height + _GAP)
         sheet.paste(Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()), (x, y))
-        font = ImageFont.load_default(18)
-        ImageDraw.Draw(sheet).text((x, y + height + 8), name, fill=_INK, font=font)
+        write_text(sheet, name, (x, y + height + 8), size=18, width=width)
     return sheet
