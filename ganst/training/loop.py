@@ -95,6 +95,7 @@ class Trainer:
         with self.autocast:
             features, fake = self.G.encode_and_generate(x)
         fake = fake.float()
+        pays_identity = self.num_steps % config.identity_every == 0
         self.num_steps += 1
         self.num_images += config.batch_size
         warm = progress < config.warm_up
@@ -104,7 +105,7 @@ class Trainer:
         if self.is_tuned and warm:
             return parts
         terms = {"copy": F.l1_loss(fake, x)} if warm else self._style_terms(x, y, features, fake)
-        if self.num_steps % config.identity_every == 0:
+        if pays_identity:
             terms["idt"] = config.lambda_identity * self._identity_loss(y)
         self._update(self.optimizer_G, torch.stack(list(terms.values())).sum())
         self.ema.update(self.G, config.batch_size)
