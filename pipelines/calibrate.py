@@ -89,8 +89,6 @@ def calibrate(
     compute: ComputeConfig,
     out_path: Path | None = None,
     on_progress: OnProgress | None = None,
-    *,
-    views: int = VIEWS,
 ) -> Calibration:
     """Fit the calibration of a pack and write it to `out_path`, by default into the pack.
 
@@ -101,6 +99,22 @@ def calibrate(
 
     """
     pack = load_stylepack(pack_path)
+    calibration = fit_pack(pack, photos, paintings, compute, on_progress=on_progress)
+    target = out_path or pack.path / CALIBRATION_FILE
+    commit_bytes(UPath(target), calibration.to_bytes())
+    return calibration
+
+
+def fit_pack(
+    pack: StylePack,
+    photos: str,
+    paintings: str | None,
+    compute: ComputeConfig,
+    *,
+    views: int = VIEWS,
+    on_progress: OnProgress | None = None,
+) -> Calibration:
+    """Fit a pack's calibration to `views` views of each photo; nothing is written."""
     names = list_images(open_root(photos))
     job = CalibrationJob(
         photos=str(open_root(photos)),
@@ -110,11 +124,7 @@ def calibrate(
         reference=_reference(pack, paintings),
         views=views,
     )
-    measured = _measure_all(plan_photos(names), job, compute, on_progress)
-    calibration = fit_measured(measured, job)
-    target = out_path or pack.path / CALIBRATION_FILE
-    commit_bytes(UPath(target), calibration.to_bytes())
-    return calibration
+    return fit_measured(_measure_all(plan_photos(names), job, compute, on_progress), job)
 
 
 def fit_measured(

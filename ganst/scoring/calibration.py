@@ -87,7 +87,8 @@ class Judgement:
 class Calibration:
     """Style reference, detector, sorted reference scores and namer of one style.
 
-    `scores` `[n]` and `family_scores[family]` `[n]`: one cross-fitted score per calibration photo.
+    `scores` `[n]` and `family_scores[family]` `[n]`: one cross-fitted score per calibration photo;
+    `limits` `[2, D]`: 1st and 99th percentile of the residuals of outputs left out of the fit.
     """
 
     scope: Scope
@@ -95,6 +96,7 @@ class Calibration:
     detector: Detector
     scores: np.ndarray
     family_scores: Mapping[str, np.ndarray]
+    limits: np.ndarray
     namer: Namer
     facts: Mapping[str, Any]
     scorer_version: str = SCORER_VERSION
@@ -150,7 +152,7 @@ class Calibration:
 
     def to_bytes(self) -> bytes:
         """Serialise as safetensors with one JSON entry of metadata; the same bytes every time."""
-        arrays = {"scores": self.scores}
+        arrays = {"scores": self.scores, "limits": self.limits}
         arrays |= {f"scores.{family}": self.family_scores[family] for family in FAMILIES}
         arrays |= {f"reference.{k}": v for k, v in self.reference.to_arrays().items()}
         arrays |= {f"detector.{k}": v for k, v in self.detector.to_arrays().items()}
@@ -183,6 +185,7 @@ class Calibration:
             detector=Detector.from_arrays(_under(arrays, "detector.")),
             scores=arrays["scores"],
             family_scores={family: arrays[f"scores.{family}"] for family in FAMILIES},
+            limits=arrays["limits"],
             namer=Namer.from_arrays(arrays, header["reasons"]),
             facts=header["facts"],
             scorer_version=header["scorer_version"],

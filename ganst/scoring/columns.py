@@ -93,7 +93,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "p_affine",
         "passthrough",
-        "low_bad",
+        "two_sided",
         0.1,
         "log(1 - R2)",
         "a recoloured photo",
@@ -102,7 +102,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "p_fine",
         "passthrough",
-        "high_bad",
+        "two_sided",
         0.05,
         "atanh r below 2 px",
         "photo detail gone",
@@ -111,7 +111,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "p_middle",
         "passthrough",
-        "high_bad",
+        "two_sided",
         0.05,
         "atanh r at 2-6 px",
         "photo shapes gone",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SOURCE_LIMIT = 2.0  # the ridge does not extrapolate to photos beyond the calibration's 2 sigma
 _RIDGE = 30.0
+_BETTER = 1.5
 _MIN_SPREAD = 0.3  # of a residual: a column that the source explains fully is no alarm bell
 
 
@@ -84,6 +85,7 @@ class Detector:
     weights: np.ndarray  # [1 + 2 X, D]
     spread: np.ndarray  # [D] of the residuals
     precision: np.ndarray  # [D, D] of the residuals divided by spread
+    signs: np.ndarray  # [D]: +1 high is bad, -1 low is bad, 0 both
 
     @classmethod
     def fit(cls, sources: np.ndarray, outputs: np.ndarray, floors: Floors) -> Detector:
@@ -95,19 +97,21 @@ class Detector:
         weights = ridge(features, targets, _RIDGE)
         residuals = targets - features @ weights
         spread = np.maximum(residuals.std(axis=0), _MIN_SPREAD)
-        precision = shrunk_precision(residuals / spread)
+        precision = shrunk_precision(bounded(residuals / spread, floors.signs))
         return cls(
             source_scale=source_scale,
             output_scale=output_scale,
             weights=weights,
             spread=spread,
             precision=precision,
+            signs=floors.signs,
         )
 
     def residuals(self, sources: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """What is unexpected given the photo, in standard deviations: `[m, D]`."""
         features = _features(self.source_scale.transform(sources))
-        return (self.output_scale.transform(outputs) - features @ self.weights) / self.spread
+        raw = (self.output_scale.transform(outputs) - features @ self.weights) / self.spread
+        return bounded(raw, self.signs)
 
     def distance(self, residuals: np.ndarray, members: np.ndarray | None = None) -> np.ndarray:
         """Squared Mahalanobis length of `[m, D]`, or of its columns `members` alone: `[m]`."""
@@ -125,6 +129,7 @@ class Detector:
             "weights": self.weights,
             "spread": self.spread,
             "precision": self.precision,
+            "signs": self.signs,
         }
 
     @classmethod
@@ -136,15 +141,24 @@ class Detector:
             weights=arrays["weights"],
             spread=arrays["spread"],
             precision=arrays["precision"],
+            signs=arrays["signs"],
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floors:
-    """Smallest spreads that matter, in column units: `sources` `[X]`, `outputs` `[D]`."""
+    """Smallest differences that matter, `sources` `[X]` and `outputs` `[D]`; `signs` `[D]` of bad."""
 
     sources: np.ndarray
     outputs: np.ndarray
+    signs: np.ndarray
+
+
+def bounded(residuals: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """Cut `[m, D]` at 1.5 σ in the direction that is better than expected: no fault lies there."""
+    low = np.where(signs > 0, -_BETTER, -np.inf)
+    high = np.where(signs < 0, _BETTER, np.inf)
+    return np.clip(residuals, low, high)
 
 
 def shrunk_precision(rows: np.ndarray) -> np.ndarray:

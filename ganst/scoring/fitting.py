@@ -72,6 +72,7 @@ def fit_calibration(
             family: worst_per_unit(scores[:, 1 + index], normal.photos)
             for index, family in enumerate(FAMILIES)
         },
+        limits=np.quantile(scores[:, 1 + len(FAMILIES) :], [0.01, 0.99], axis=0),
         namer=Namer.fit(detector.residuals(*_arrays(faults.columns)), faults.reasons),
         facts={
             "photos": len(photos),
@@ -85,14 +86,14 @@ def fit_calibration(
 def _cross_fit(
     sources: np.ndarray, outputs: np.ndarray, groups: Sequence[str], kept: np.ndarray
 ) -> np.ndarray:
-    """Total and family scores of every row, `[n, 6]`; only `kept` rows are fitted."""
+    """Total and family scores and residuals of every row, `[n, 6 + D]`; only `kept` are fitted."""
 
     def score(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
         train = train[kept[train]]
         detector = Detector.fit(sources[train], outputs[train], FLOORS)
         residuals = detector.residuals(sources[held_out], outputs[held_out])
         blocks = [detector.distance(residuals, MEMBERS[family]) for family in FAMILIES]
-        return np.stack([detector.distance(residuals), *blocks], axis=1)
+        return np.column_stack([detector.distance(residuals), *blocks, residuals])
 
     return cross_fit(groups, _FOLDS, score)
 
@@ -103,7 +104,9 @@ def _arrays(rows: Sequence[Mapping[str, float]]) -> tuple[np.ndarray, np.ndarray
     return sources, outputs
 
 
+_SIGNS = {"high_bad": 1.0, "low_bad": -1.0, "two_sided": 0.0}
 FLOORS = Floors(
     sources=np.array([column.floor for column in COLUMNS if column.family == "source"]),
     outputs=np.array([column.floor for column in JUDGED]),
+    signs=np.array([_SIGNS[column.direction] for column in JUDGED]),
 )

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganst.scoring.canonical import blur
+
 _SHORT_SIDES = (160.0, 800.0)
 _MAX_PIXELS = 900_000
 
@@ -25,10 +27,13 @@ def widen(pixels: Tensor, count: int, generator: torch.Generator) -> list[Tensor
 
 
 def _variant(pixels: Tensor, index: int, generator: torch.Generator) -> Tensor:
-    window = _window(pixels, generator)
-    if index % 2 == 0:
-        return window
-    return _relight(window, generator)
+    """A window; from the second on in other light, colours, focus, or cut out of its background."""
+    image = _window(pixels, generator).float() / 255
+    if index > 0:
+        for change, chance in _CHANGES:
+            if _uniform(generator) < chance:
+                image = change(image, generator).clamp(0, 1)
+    return (image * 255).round().to(torch.uint8)
 
 
 def _window(pixels: Tensor, generator: torch.Generator) -> Tensor:
@@ -59,15 +64,68 @@ def _mirror_index(length: int, wanted: int, generator: torch.Generator) -> Tenso
     return torch.where(position < length, position, 2 * length - 1 - position)
 
 
-def _relight(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Change exposure, gamma, white balance and saturation; one in five becomes grey."""
-    image = pixels.float() / 255
+def _relight(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Another gamma, exposure and white balance."""
     image = image ** math.exp(_between(generator, -0.5, 0.8))
     gains = torch.exp((torch.rand(3, generator=generator) - 0.5) * 0.5)
-    image = image * gains[:, None, None] * math.exp(_between(generator, -0.6, 0.3))
-    grey = image.mean(dim=0, keepdim=True)
-    saturation = 0.0 if _uniform(generator) < 0.2 else _between(generator, 0.3, 1.7)
-    return ((grey + saturation * (image - grey)).clamp(0, 1) * 255).round().to(torch.uint8)
+    return image * gains[:, None, None] * math.exp(_between(generator, -0.6, 0.3))
+
+
+def _recolour(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Another hue and saturation: landscapes hold little of a parrot's green or a logo's red."""
+    angle, strength = _between(generator, -math.pi, math.pi), _between(generator, 0.5, 2.5)
+    chroma = torch.einsum("ij,jhw->ihw", _TO_CHROMA, image)
+    turned = torch.stack(
+        [
+            math.cos(angle) * chroma[0] - math.sin(angle) * chroma[1],
+            math.sin(angle) * chroma[0] + math.cos(angle) * chroma[1],
+        ]
+    )
+    grey = torch.einsum("j,jhw->hw", _LUMA, image)
+    return grey + strength * torch.einsum("ij,jhw->ihw", torch.linalg.pinv(_TO_CHROMA), turned)
+
+
+def _grey(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Black and white, toned in one of five."""
+    grey = torch.einsum("j,jhw->hw", _LUMA, image).expand_as(image)
+    tone = torch.tensor([1.08, 1.0, 0.85]) if _uniform(generator) < 0.2 else torch.ones(3)
+    return grey * tone[:, None, None]
+
+
+def _defocus(image: Tensor, generator: torch.Generator) -> Tensor:
+    """A sharp subject before a soft background, as a long lens gives it."""
+    sigma = _between(generator, 0.01, 0.03) * min(image.shape[1:])
+    subject = _subject(image, generator)
+    return subject * image + (1 - subject) * blur(image, sigma)
+
+
+def _cut_out(image: Tensor, generator: torch.Generator) -> Tensor:
+    """The subject before a plain wall: white, black or a colour."""
+    colours = (torch.ones(3), torch.zeros(3), torch.rand(3, generator=generator))
+    wall = colours[int(3 * _uniform(generator))][:, None, None]
+    subject = _subject(image, generator)
+    return subject * image + (1 - subject) * wall
+
+
+def _subject(image: Tensor, generator: torch.Generator) -> Tensor:
+    """A soft-edged ellipse somewhere near the middle, 0..1, `[h, w]`."""
+    height, width = image.shape[1:]
+    rows = torch.linspace(-1, 1, height)[:, None] - _between(generator, -0.4, 0.4)
+    cols = torch.linspace(-1, 1, width)[None, :] - _between(generator, -0.4, 0.4)
+    tall, wide = _between(generator, 0.4, 0.9), _between(generator, 0.4, 0.9)
+    distance = torch.sqrt((rows / tall) ** 2 + (cols / wide) ** 2)
+    return torch.sigmoid((1 - distance) * _between(generator, 8, 40))
+
+
+_LUMA = torch.tensor([0.299, 0.587, 0.114])
+_TO_CHROMA = torch.tensor([[0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])  # YIQ
+_CHANGES = (
+    (_relight, 0.5),
+    (_recolour, 0.4),
+    (_grey, 0.1),
+    (_defocus, 0.2),
+    (_cut_out, 0.15),
+)
 
 
 def _uniform(generator: torch.Generator) -> float:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ganst.models.stylepack import StylePack
-from pipelines.calibrate import calibrate
+from ganst.models.stylepack import CALIBRATION_FILE, StylePack
+from pipelines.calibrate import fit_pack
 from pipelines.config import ComputeConfig
 from tests.pipelines.photo_folders import make_style
 from tests.pipelines.scenes import make_scenes
@@ -17,5 +17,6 @@ def calibrated_pack(tmp_path_factory: pytest.TempPathFactory) -> StylePack:
         make_scenes(folder / "photos", 44),
         make_scenes(folder / "paintings", 3, 900),
     )
-    calibrate(pack.path, str(photos), str(paintings), ComputeConfig(workers=0), views=1)
+    fitted = fit_pack(pack, str(photos), str(paintings), ComputeConfig(workers=0), views=1)
+    (pack.path / CALIBRATION_FILE).write_bytes(fitted.to_bytes())
     return pack

@@ -12,8 +12,8 @@ def scene(seed: int, size: tuple[int, int] = (144, 112)) -> Image.Image:
     image = Image.fromarray(grid).resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
     for _ in range(9):
-        left, top = rng.integers(0, size[0]), rng.integers(0, size[1])
-        width, height = rng.integers(8, 50, 2)
+        left, top = int(rng.integers(0, size[0])), int(rng.integers(0, size[1]))
+        width, height = (int(length) for length in rng.integers(8, 50, 2))
         colour = tuple(int(level) for level in rng.integers(0, 256, 3))
         draw.rectangle((left, top, left + width, top + height), fill=colour)
     grain = rng.normal(0, rng.uniform(1, 9), (size[1], size[0], 1))

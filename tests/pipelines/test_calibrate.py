@@ -48,7 +48,7 @@ def test_the_donor_of_a_photo_is_always_another_photo():
 def test_too_few_photos_are_refused_in_one_sentence(tmp_path, calibrated_pack):
     photos = make_scenes(tmp_path / "photos", 2)
     with pytest.raises(CalibrationInputError, match="at least 40 photos, got 2"):
-        calibrate(calibrated_pack.path, str(photos), None, SERIAL, tmp_path / "out", views=1)
+        calibrate(calibrated_pack.path, str(photos), None, SERIAL, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -56,7 +56,7 @@ def test_a_first_calibration_needs_paintings(tmp_path):
     pack = make_style(tmp_path)
     photos = make_scenes(tmp_path / "photos", 2)
     with pytest.raises(CalibrationInputError, match="name the folder of its paintings"):
-        calibrate(pack.path, str(photos), None, SERIAL, views=1)
+        calibrate(pack.path, str(photos), None, SERIAL)
 
 
 def test_a_folder_without_images_is_refused(tmp_path):

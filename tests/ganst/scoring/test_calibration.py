@@ -34,8 +34,8 @@ def test_bytes_carry_the_whole_calibration(stand_in):
     assert again.to_bytes() == calibration.to_bytes()
     assert again.calibration_id == calibration.calibration_id
     assert again.scope == calibration.scope
-    columns = measure(*stand_in.pair(0), calibration.reference)
-    assert measure(*stand_in.pair(0), again.reference) == columns
+    columns = stand_in.columns(0, calibration.reference)
+    assert stand_in.columns(0, again.reference) == columns
     assert again.judge(columns, "key") == calibration.judge(columns, "key")
 
 
@@ -84,7 +84,7 @@ def test_quality_does_not_matter_to_a_lossless_format(stand_in):
 
 def test_the_judgement_is_detector_and_conformal_put_together(stand_in):
     calibration = stand_in.calibration
-    columns = measure(*stand_in.pair(5), calibration.reference)
+    columns = stand_in.columns(5, calibration.reference)
     judged = calibration.judge(columns, "key")
     residuals = calibration.residuals(columns)
     score = residuals @ calibration.detector.precision @ residuals
@@ -100,7 +100,7 @@ def test_every_judged_column_belongs_to_one_family():
 
 def test_a_judgement_does_not_depend_on_what_was_judged_before(stand_in):
     calibration = stand_in.calibration
-    rows = [measure(*stand_in.pair(index), calibration.reference) for index in range(4)]
+    rows = [stand_in.columns(index, calibration.reference) for index in range(4)]
     forwards = [calibration.judge(row, "k") for row in rows]
     backwards = [calibration.judge(row, "k") for row in reversed(rows)]
     assert forwards == list(reversed(backwards))
@@ -143,7 +143,7 @@ def test_the_scores_are_cross_fitted_one_per_photo(stand_in):
 
 
 def test_too_few_photos_are_refused(stand_in):
-    row = measure(*stand_in.pair(0), stand_in.calibration.reference)
+    row = stand_in.columns(0, stand_in.calibration.reference)
     few = NormalRows(columns=[row] * 39, photos=[str(i) for i in range(39)], groups=["a"] * 39)
     with pytest.raises(ValueError, match="at least 40 photos, got 39"):
         fit_calibration(

@@ -4,10 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm, rankdata
 
-from ganst.scoring.detector import Detector, Floors, RankScale, ridge
+from ganst.scoring.detector import Detector, Floors, RankScale, bounded, ridge
 
 NUM_SOURCES, NUM_OUTPUTS = 3, 6
-FLOORS = Floors(sources=np.full(NUM_SOURCES, 0.1), outputs=np.full(NUM_OUTPUTS, 0.1))
+FLOORS = Floors(
+    sources=np.full(NUM_SOURCES, 0.1),
+    outputs=np.full(NUM_OUTPUTS, 0.1),
+    signs=np.zeros(NUM_OUTPUTS),
+)
 
 
 def make_rows(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -45,10 +49,10 @@ def test_normal_scores_never_fall_when_the_value_rises(knots, value):
 def test_far_outside_the_fit_the_score_grows_with_the_logarithm():
     rows = np.linspace(-1, 1, 101)[:, None]
     scale = RankScale.fit(rows, np.array([0.1]))
-    near, far, farther = scale.transform(np.array([[1.0], [100.0], [1e6]]))[:, 0]
+    near, far, farther = scale.transform(np.array([[2.0], [100.0], [1e6]]))[:, 0]
     spread = scale.spread[0]
-    assert far - near == pytest.approx(np.log1p(99 / spread))
-    assert farther - near == pytest.approx(np.log1p((1e6 - 1) / spread))
+    assert far - near == pytest.approx(np.log1p(99 / spread) - np.log1p(1 / spread))
+    assert farther - far == pytest.approx(np.log1p((1e6 - 1) / spread) - np.log1p(99 / spread))
 
 
 def test_a_constant_column_does_not_cry_wolf_below_its_floor():
@@ -110,3 +114,9 @@ def test_arrays_carry_the_whole_detector(detector):
     again = Detector.from_arrays(detector.to_arrays())
     rows = make_rows(20, seed=9)
     np.testing.assert_array_equal(again.residuals(*rows), detector.residuals(*rows))
+
+
+@given(st.floats(-20, 20))
+def test_better_than_expected_counts_for_no_more_than_one_and_a_half_sigma(value):
+    found = bounded(np.full((1, 3), value), np.array([1.0, -1.0, 0.0]))[0]
+    assert found.tolist() == [max(value, -1.5), min(value, 1.5), value]
