@@ -42,11 +42,11 @@ def try_it(stand_in):
 
 
 def test_a_good_output_replaces_a_damaged_one(stand_in, try_it):
-    accepted = 0
-    for index in range(4):
+    # Pairs in the middle of the calibration: a borderline output is refused, and may be.
+    for index in (0, 6, 8, 9):
         _, output = stand_in.pair(index)
-        accepted += try_it(index, output, 255 - output).accepted
-    assert accepted >= 3
+        verdict = try_it(index, output, 255 - output)
+        assert verdict.accepted, verdict.reason
 
 
 def test_no_adversarial_candidate_is_accepted(stand_in, try_it):
