@@ -16,7 +16,7 @@ from ganst.scoring.calibration import (
     Scope,
 )
 from ganst.scoring.columns import COLUMNS
-from ganst.scoring.conformal import cross_fit, worst_per_unit
+from ganst.scoring.conformal import cross_fit, unusual_per_unit
 from ganst.scoring.detector import Detector, Floors
 from ganst.scoring.reasons import Namer
 
@@ -52,7 +52,8 @@ def fit_calibration(
 ) -> Calibration:
     """Fit detector and namer on all rows; take the reference scores from detectors that saw less.
 
-    The score of a photo is its worst view's, by a detector that saw no photo of its group. Raises
+    The score of a photo is that of its two most unusual views, by a detector that saw no photo of
+    its group. Raises
     ValueError below 40 photos, where no p under 0.025 exists.
     """
     photos = sorted(set(normal.photos))
@@ -67,9 +68,9 @@ def fit_calibration(
         scope=scope,
         reference=reference,
         detector=detector,
-        scores=worst_per_unit(scores[:, 0], normal.photos),
+        scores=unusual_per_unit(scores[:, 0], normal.photos),
         family_scores={
-            family: worst_per_unit(scores[:, 1 + index], normal.photos)
+            family: unusual_per_unit(scores[:, 1 + index], normal.photos)
             for index, family in enumerate(FAMILIES)
         },
         limits=np.quantile(scores[:, 1 + len(FAMILIES) :], [0.01, 0.99], axis=0),

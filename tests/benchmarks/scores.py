@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def measure(pack: StylePack, photos: str, folder: Path, limit: int) -> pd.DataFrame:
-    """Columns kind, source, p_anomaly for untouched outputs and for every fault."""
+    """Columns kind, source, p_anomaly, anomaly for untouched outputs and for every fault."""
     root = open_root(photos)
     names = list_images(root)[:limit]
     stylizer = open_stylizer(str(pack.path), pack.digest, "final", choose_precision(), 1.0)
@@ -77,7 +77,9 @@ def _scored(pack: StylePack, photos: str, folder: Path, kind: str) -> pd.DataFra
     out = folder / f"{kind}.parquet"
     score_pairs(photos, str(folder / kind), pack.path, str(out), ComputeConfig())
     rows = pd.read_parquet(out)
-    return rows[rows.score_status == "scored"].assign(kind=kind)[["kind", "source", "p_anomaly"]]
+    return rows[rows.score_status == "scored"].assign(kind=kind)[
+        ["kind", "source", "p_anomaly", "anomaly"]
+    ]
 
 
 def _write(path: Path, blob: bytes) -> None:

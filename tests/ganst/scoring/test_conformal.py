@@ -9,7 +9,7 @@ from ganst.scoring.conformal import (
     false_alarm_bound,
     fold_by_group,
     p_value,
-    worst_per_unit,
+    unusual_per_unit,
 )
 
 SCORES = st.lists(st.integers(-5, 5), min_size=1, max_size=30)
@@ -85,11 +85,14 @@ def test_one_group_cannot_be_left_out():
         fold_by_group(["a", "a"], 5)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(-9, 9)), min_size=1, max_size=30))
-def test_a_photo_counts_once_by_its_worst_view(rows):
-    found = worst_per_unit(np.array([s for _, s in rows]), [u for u, _ in rows])
-    units = {u for u, _ in rows}
-    assert found.tolist() == sorted(max(s for u, s in rows if u == unit) for unit in units)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 9)), min_size=1, max_size=30))
+def test_a_photo_counts_once_by_its_two_most_unusual_views(rows):
+    found = unusual_per_unit(np.array([s for _, s in rows]), [u for u, _ in rows])
+    expected = []
+    for unit in {u for u, _ in rows}:
+        worst, *others = sorted((s for u, s in rows if u == unit), reverse=True)
+        expected.append((worst * (others[0] if others else worst)) ** 0.5)
+    assert found.tolist() == pytest.approx(sorted(expected))
 
 
 def test_the_bound_of_the_false_alarm_rate_is_that_of_the_order_statistic():
