@@ -16,10 +16,17 @@ from sklearn.covariance import LedoitWolf
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SOURCE_LIMIT = 2.0  # the ridge does not extrapolate to photos beyond the calibration's 2 sigma
+# Unseen photos of other kinds lie out there; cutting at 2 called their outputs unexpected.
+_SOURCE_LIMIT = 4.0
+# Up to about so many spreads outside the fit count in full, more by their logarithm. With 1, a blur
+# of σ 4 px scored no more than the oddest normal outputs of unseen photos.
+_REACH = 6.0
 _RIDGE = 30.0
 _BETTER = 1.5
-_MIN_SPREAD = 0.3  # of a residual: a column that the source explains fully is no alarm bell
+# Of calibrations fitted before these two were stored with them: they judge on as they were fitted.
+_FIRST_REACH = np.array([1.0])
+_FIRST_SOURCE_LIMIT = np.array([2.0])
+_MIN_SPREAD = 0.6  # of a residual: a column that the source explains fully is no alarm bell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +41,7 @@ class RankScale:
     knots: np.ndarray
     spread: np.ndarray
     floor: np.ndarray
+    reach: float = _REACH
 
     @classmethod
     def fit(cls, rows: np.ndarray, floor: np.ndarray) -> RankScale:
@@ -55,6 +63,7 @@ class RankScale:
             f"{name}.knots": self.knots.astype(np.float32),
             f"{name}.spread": self.spread,
             f"{name}.floor": self.floor,
+            f"{name}.reach": np.array([self.reach]),
         }
 
     @classmethod
@@ -64,6 +73,7 @@ class RankScale:
             knots=arrays[f"{name}.knots"].astype(np.float64),
             spread=arrays[f"{name}.spread"],
             floor=arrays[f"{name}.floor"],
+            reach=float(arrays.get(f"{name}.reach", _FIRST_REACH)[0]),
         )
 
     def _column(self, values: np.ndarray, index: int) -> np.ndarray:
@@ -73,7 +83,8 @@ class RankScale:
         below = np.clip(0.5 + (values[:, None] - knots[None, :]) / width, 0, 1).mean(axis=1)
         inside = ndtri(np.clip(below, 0.5 / count, 1 - 0.5 / count))
         excess = np.maximum(values - knots[-1], 0) - np.maximum(knots[0] - values, 0)
-        return inside + np.sign(excess) * np.log1p(np.abs(excess) / self.spread[index])
+        beyond = self.reach * np.log1p(np.abs(excess) / (self.reach * self.spread[index]))
+        return inside + np.sign(excess) * beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +97,14 @@ class Detector:
     spread: np.ndarray  # [D] of the residuals
     precision: np.ndarray  # [D, D] of the residuals divided by spread
     signs: np.ndarray  # [D]: +1 high is bad, -1 low is bad, 0 both
+    source_limit: float = _SOURCE_LIMIT  # beyond it the ridge does not extrapolate
 
     @classmethod
     def fit(cls, sources: np.ndarray, outputs: np.ndarray, floors: Floors) -> Detector:
         """Fit source columns `[n, X]` and judged columns `[n, D]` of outputs taken as normal."""
         source_scale = RankScale.fit(sources, floors.sources)
         output_scale = RankScale.fit(outputs, floors.outputs)
-        features = _features(source_scale.transform(sources))
+        features = _features(source_scale.transform(sources), _SOURCE_LIMIT)
         targets = output_scale.transform(outputs)
         weights = ridge(features, targets, _RIDGE)
         residuals = targets - features @ weights
@@ -109,7 +121,7 @@ class Detector:
 
     def residuals(self, sources: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """What is unexpected given the photo, in standard deviations: `[m, D]`."""
-        features = _features(self.source_scale.transform(sources))
+        features = _features(self.source_scale.transform(sources), self.source_limit)
         raw = (self.output_scale.transform(outputs) - features @ self.weights) / self.spread
         return bounded(raw, self.signs)
 
@@ -130,6 +142,7 @@ class Detector:
             "spread": self.spread,
             "precision": self.precision,
             "signs": self.signs,
+            "source_limit": np.array([self.source_limit]),
         }
 
     @classmethod
@@ -142,6 +155,7 @@ class Detector:
             spread=arrays["spread"],
             precision=arrays["precision"],
             signs=arrays["signs"],
+            source_limit=float(arrays.get("source_limit", _FIRST_SOURCE_LIMIT)[0]),
         )
 
 
@@ -164,7 +178,7 @@ def bounded(residuals: np.ndarray, signs: np.ndarray) -> np.ndarray:
 def shrunk_precision(rows: np.ndarray) -> np.ndarray:
     """Inverse Ledoit-Wolf covariance of centred rows `[n, D]`, `[D, D]`."""
     model: Any = LedoitWolf(assume_centered=True)
-    return np.asarray(model.fit(rows).precision_)
+    return np.ascontiguousarray(model.fit(rows).precision_)
 
 
 def ridge(features: np.ndarray, targets: np.ndarray, strength: float) -> np.ndarray:
@@ -174,7 +188,7 @@ def ridge(features: np.ndarray, targets: np.ndarray, strength: float) -> np.ndar
     return np.linalg.solve(features.T @ features + np.diag(penalty), features.T @ targets)
 
 
-def _features(scores: np.ndarray) -> np.ndarray:
+def _features(scores: np.ndarray, limit: float) -> np.ndarray:
     """Intercept, clipped source scores and their squares: `[m, 1 + 2 X]`."""
-    bounded = np.clip(scores, -_SOURCE_LIMIT, _SOURCE_LIMIT)
+    bounded = np.clip(scores, -limit, limit)
     return np.concatenate([np.ones((len(bounded), 1)), bounded, bounded**2 - 1], axis=1)

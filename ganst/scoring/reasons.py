@@ -38,7 +38,8 @@ class Namer:
         model.fit(np.clip(residuals, -_LIMIT, _LIMIT), np.asarray(reasons))
         return cls(
             reasons=tuple(str(name) for name in model.classes_),
-            weights=np.asarray(model.coef_),
+            # C order, as it is read back: memory order changes the last bit of a sum.
+            weights=np.ascontiguousarray(model.coef_),
             offsets=np.asarray(model.intercept_),
         )
 
