@@ -40,6 +40,7 @@ class TrainConfig:
     identity_every: int = 4  # steps; it costs a third of a step and works as well when it is rare
     num_patches: int = 128  # for PatchNCE, per layer and image
     lambda_colour: float = 0.5
+    lambda_palette: float = 1.0
     lambda_strokes: float = 40.0
     lambda_flat: float = 10.0
     augment_probability: float = 0.6

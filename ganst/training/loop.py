@@ -141,6 +141,7 @@ class Trainer:
             "G": config.lambda_gan * losses.generator_loss(logits.float()),
             "nce": config.lambda_nce * self.nce(queries, features, self.random),
             "strokes": config.lambda_strokes * strokes,
+            "palette": config.lambda_palette * losses.palette_loss(fake, y, self.random),
             "colour": config.lambda_colour * losses.colour_loss(x, fake),
             "flat": config.lambda_flat * losses.flat_loss(x, fake),
         }

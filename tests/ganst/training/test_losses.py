@@ -9,6 +9,7 @@ from ganst.training.losses import (
     discriminator_loss,
     flat_loss,
     generator_loss,
+    palette_loss,
     patch_distribution_loss,
     patch_nce,
 )
@@ -85,6 +86,23 @@ def test_patch_distributions_ignore_place_and_palette_and_see_contrast(rng: torc
     flatter = patch_distribution_loss(images * 0.5, images, _seeded())
     assert same.item() == pytest.approx(0, abs=1e-6)
     assert flatter > 0.01
+
+
+def test_few_patches_stand_for_all(rng: torch.Generator):
+    fakes, reals = (torch.rand(2, 3, 64, 64, generator=rng) * contrast for contrast in (0.4, 1))
+    whole = patch_distribution_loss(fakes, reals, _seeded(), samples=10**6)
+    some = patch_distribution_loss(fakes, reals, _seeded())
+    assert some.item() == pytest.approx(whole.item(), rel=0.1)
+
+
+def test_the_palette_is_compared_and_not_where_its_colours_are(rng: torch.Generator):
+    reals = torch.rand(2, 3, 32, 32, generator=rng)
+    assert palette_loss(reals.flip(0), reals, _seeded()).item() == pytest.approx(0, abs=1e-6)
+    # All colours moved by (d, 0, 0): every direction w sees |w_red| d, 1/2 d on average over a sphere.
+    moved = reals + torch.tensor([0.4, 0, 0])[:, None, None]
+    assert palette_loss(moved, reals, _seeded(), directions=4000).item() == pytest.approx(
+        0.2, rel=0.05
+    )
 
 
 def test_detail_costs_only_where_the_source_is_flat(rng: torch.Generator):
