@@ -143,7 +143,7 @@ class Trainer:
             "strokes": config.lambda_strokes * strokes,
             "palette": config.lambda_palette * losses.palette_loss(fake, y, self.random),
             "colour": config.lambda_colour * losses.colour_loss(x, fake),
-            "flat": config.lambda_flat * losses.flat_loss(x, fake),
+            "flat": config.lambda_flat * losses.flat_loss(x, fake, flat_below=config.flat_below),
         }
 
     def _identity_loss(self, y: Tensor) -> Tensor:
