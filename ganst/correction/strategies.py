@@ -107,12 +107,29 @@ class StrengthBlend:
         return mixed.round().clamp(0, 255).to(torch.uint8)
 
 
-Strategy = Rerun | OtherCheckpoint | ShiftAverage | StrengthBlend
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondPass:
+    """Stylize the output once more: where the first pass changed little, two change enough."""
+
+    name: ClassVar[str] = "second_pass"
+    cost: ClassVar[float] = 4.0
+    checkpoint: str = "final"
+    precision: str = "fp32"
+
+    def produce(self, source: Tensor, stylist: Stylist) -> Tensor:
+        """Give the candidate, uint8 `[3, H, W]`."""
+        output = stylist(source, checkpoint=self.checkpoint, precision=self.precision)
+        return stylist(output, checkpoint=self.checkpoint, precision=self.precision)
+
+
+Strategy = Rerun | OtherCheckpoint | ShiftAverage | StrengthBlend | SecondPass
 
 _RERUN, _OTHER, _AVERAGE, _BLEND = Rerun(), OtherCheckpoint(), ShiftAverage(), StrengthBlend()
+_SECOND = SecondPass()
 _DEFAULT: tuple[Strategy, ...] = (_RERUN, _OTHER, _AVERAGE)
 # A blend is offered only where content is missing: it would make a passthrough worse.
 _LADDERS: dict[str, tuple[Strategy, ...]] = {
+    "passthrough": (_RERUN, _OTHER, _SECOND),
     "blur": (_RERUN, _BLEND, _OTHER),
     "wrong_image": (_RERUN, _BLEND, _OTHER),
     "color_cast": (_RERUN, _BLEND, _OTHER),

@@ -8,6 +8,7 @@ from ganst.correction.strategies import (
     STRENGTH_FLOOR,
     OtherCheckpoint,
     Rerun,
+    SecondPass,
     ShiftAverage,
     StrengthBlend,
     ladder,
@@ -15,7 +16,7 @@ from ganst.correction.strategies import (
 )
 from ganst.scoring.faults import FAULTS
 
-ALL = (Rerun(), OtherCheckpoint(), ShiftAverage(), StrengthBlend())
+ALL = (Rerun(), OtherCheckpoint(), ShiftAverage(), StrengthBlend(), SecondPass())
 
 
 def brighten(image: Tensor, *, checkpoint: str, precision: str) -> Tensor:
@@ -55,6 +56,12 @@ def test_a_grid_of_the_network_is_averaged_away(photo):
 
     once = gridded(photo, checkpoint="final", precision="fp32")
     assert contrast(ShiftAverage().produce(photo, gridded)) < 0.3 * contrast(once)
+
+
+def test_a_second_pass_changes_twice_as_much(photo):
+    candidate = SecondPass().produce(photo, brighten)
+    assert torch.equal(candidate, (photo.int() + 20).to(torch.uint8))
+    assert SecondPass() in ladder("passthrough", ("final",))
 
 
 def test_a_blend_lies_between_photo_and_output(photo):
