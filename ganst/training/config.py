@@ -42,7 +42,7 @@ class TrainConfig:
     lambda_colour: float = 0.2
     lambda_palette: float = 1.5
     lambda_strokes: float = 90.0
-    lambda_flat: float = 10.0
+    lambda_flat: float = 30.0
     flat_below: float = 0.06  # contrast under which a place of a photo is to stay without texture
     augment_probability: float = 0.6
     ema_half_life_images: float = 1_000
