@@ -11,3 +11,7 @@ class TrainingError(RuntimeError):
 
 class WeightsError(ValueError):
     """Weights from elsewhere cannot be used; the sentence continues "FILE cannot be imported:"."""
+
+
+class ExportError(RuntimeError):
+    """An exported style does not compute what the style does."""

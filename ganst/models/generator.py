@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from ganst.models.layers import BlurDown, Border, Conv, Norm, ResidualBlock, conv2d, make_norm
 
+LOWPASS_FACTOR = 8  # pixels a side of the cells that the skip averages over
+LOWPASS_GAIN = 1.5
+
 # No network that can be run lies beyond: a card or a checkpoint from elsewhere must not ask for all memory.
 _RANGES = {
     "width": (1, 1024),
@@ -162,13 +165,14 @@ def _up(config: GeneratorConfig, wide: int, narrow: int) -> Conv:
     return Conv(conv, make_norm(config.norm, narrow), nn.ReLU())
 
 
-def _lowpass(images: Tensor, factor: int = 8) -> Tensor:
+def _lowpass(images: Tensor) -> Tensor:
     """The input without detail: colours come for free, every stroke has to be painted."""
     height, width = images.shape[-2:]
-    small = F.interpolate(
-        images, size=(max(height // factor, 1), max(width // factor, 1)), mode="area"
+    cells = max(height // LOWPASS_FACTOR, 1), max(width // LOWPASS_FACTOR, 1)
+    small = F.interpolate(images, size=cells, mode="area")
+    return LOWPASS_GAIN * F.interpolate(
+        small, size=(height, width), mode="bilinear", align_corners=False
     )
-    return 1.5 * F.interpolate(small, size=(height, width), mode="bilinear", align_corners=False)
 
 
 def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
