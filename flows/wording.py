@@ -47,6 +47,34 @@ def doctor_lines(facts: dict[str, Any]) -> str:
     return "\n".join(told + [f"problem    {problem}" for problem in facts["problems"]])
 
 
+def import_lines(facts: dict[str, Any]) -> str:
+    """What was made of a checkpoint, where it is, and what it still needs."""
+    made = facts["generator"]
+    network = f"{made['num_blocks']} blocks, width {made['width']}, {made['norm']} norm"
+    lines = [f"style {facts['style']}: {network} (down {made['down']}, up {made['up']})"]
+    lines += [f"note   {note}" for note in facts["notes"]]
+    lines += [
+        f"folder {facts['folder']}",
+        "Its outputs are not judged until it is calibrated:",
+        f"ganst calibrate --style {facts['style']} --photos DIR --paintings DIR",
+    ]
+    return "\n".join(lines)
+
+
+def certificate_lines(certificate: dict[str, Any], out: str) -> str:
+    """How far the graph is from the style, shape by shape."""
+    differences = certificate["by_shape"].items()
+    lines = [f"{shape:>12}  {difference:.2g}" for shape, difference in differences]
+    worst = certificate["max_abs_difference"]
+    return "\n".join(
+        [
+            f"graph  {out}",
+            f"largest difference to the style: {worst:.2g} of a range of 2, by N x H x W:",
+            *lines,
+        ]
+    )
+
+
 def _work(outcome: Outcome) -> str:
     """Speed of the job, or that all of it had been done before."""
     if outcome.stages and not any(stage.done for stage in outcome.stages):
