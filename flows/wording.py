@@ -16,9 +16,21 @@ def outcome_lines(outcome: Outcome) -> str:
             f"{summary.flagged_first} of {summary.scored} scored outputs were flagged"
             f" at alpha {summary.alpha}" + _reasons(summary.reasons)
         )
-    lines += [_work(outcome), f"page   {outcome.run}/report.html"]
+    lines += [unjudged(outcome), _work(outcome), f"page   {outcome.run}/report.html"]
     lines.append(f"table  {outcome.run}/report.parquet")
     return "\n".join(line for line in lines if line)
+
+
+def unjudged(outcome: Outcome) -> str:
+    """That nothing was scored although scores were asked for, and what to do; empty where all is well."""
+    summary = outcome.summary
+    asked = any(stage.stage == "score" for stage in outcome.stages)
+    if summary.scored or not asked or not summary.counts["ok"]:
+        return ""
+    return (
+        f"not judged: style {summary.style} has no calibration for these outputs, so none has a score"
+        f" (ganst calibrate --style {summary.style} --photos DIR --paintings DIR)"
+    )
 
 
 def pairs_line(summary: StageSummary, out: str) -> str:

@@ -6,11 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from flows import cli
+from flows import cli, stages
+from flows.publish import as_markdown
+from flows.wording import outcome_lines
 from ganst.models.stylepack import load_generator, load_stylepack
+from pipelines.config import ComputeConfig, RunConfig
 from tests.ganst.models.public_networks import Variant, make_public
 
 
@@ -131,3 +135,36 @@ def test_an_onnx_file_must_be_called_so(call, tmp_path):
     status, _, err = call("styles", "export", "vangogh", "--onnx", tmp_path / "x.pth")
     assert status == 2
     assert "must end in .onnx" in err
+
+
+def test_all_stages_with_an_imported_style_deliver_and_say_that_nothing_was_judged(
+    call, checkpoint, photos, tmp_path
+):
+    call("styles", "import", checkpoint, "--name", "cut")
+    out = str(tmp_path / "run")
+    config = RunConfig(photos=str(photos), style="cut", out=out, max_reject_share=0.5)
+    run = stages.open_stage(config)
+    outcome = stages.run_through(run, ComputeConfig(workers=0), tuple(stages.STAGES))
+    report = pd.read_parquet(tmp_path / "run" / "report.parquet")
+    assert report.status.value_counts().to_dict() == {"ok": 3, "rejected": 1}
+    assert report.p_anomaly.isna().all()
+    assert not report.flagged.fillna(value=False).any()
+    assert not outcome.problems
+    sentence = "not judged: style cut has no calibration for these outputs, so none has a score"
+    assert sentence in outcome_lines(outcome)
+    assert sentence in as_markdown(outcome)
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert "No output of this run has a calibrated score." in page
+
+
+def test_stylizing_alone_complains_of_no_missing_calibration(call, checkpoint, photos, tmp_path):
+    call("styles", "import", checkpoint, "--name", "cut")
+    out = tmp_path / "run"
+    options = ("--max-reject-share", "0.5", "--workers", "0")
+    status, told, _ = call("stylize", photos, "--style", "cut", "--out", out, *options)
+    assert status == 0
+    assert "3 ok" in told
+    assert "not judged" not in told
+    status, told, _ = call("score", out, "--workers", "0")
+    assert status == 0
+    assert "not judged: style cut has no calibration" in told
