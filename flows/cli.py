@@ -174,6 +174,38 @@ def show_style(name: str, as_json: _JSON = False) -> None:
     _say(card, json.dumps(card, indent=2, ensure_ascii=False), as_json)
 
 
+@styles_app.command("import")
+def import_style(
+    file: Annotated[Path, typer.Argument(help="A .pth file: a CycleGAN or CUT generator.")],
+    name: Annotated[str, typer.Option(help="Name of the new style.")],
+    licence: Annotated[str, typer.Option(help="Of the weights, for the card.")] = "unknown",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a style of that name.")
+    ] = False,
+    as_json: _JSON = False,
+) -> None:
+    """Make a style of a public CycleGAN or CUT checkpoint."""
+    from flows import style_exchange
+    from flows.wording import import_lines
+
+    facts = style_exchange.import_style(file, name, licence, replace=replace)
+    _say(facts, import_lines(facts), as_json)
+
+
+@styles_app.command("export")
+def export_style(
+    style: Annotated[str, typer.Argument(help="Name of a style, or path of a style pack.")],
+    onnx: Annotated[str, typer.Option(help="ONNX file to write; its certificate goes beside it.")],
+    as_json: _JSON = False,
+) -> None:
+    """Write a style as an ONNX graph for images of any size, with a certificate."""
+    from flows import style_exchange
+    from flows.wording import certificate_lines
+
+    certificate = style_exchange.export_style(style, onnx)
+    _say(certificate, certificate_lines(certificate, onnx), as_json)
+
+
 @styles_app.command("sheet")
 def style_sheet(
     photo: Annotated[str, typer.Argument(help="A photo.")],

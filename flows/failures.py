@@ -56,9 +56,8 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 
     # The science has its own errors, which pipelines pass through; they are loaded if they occur.
     science = sys.modules.get("ganst.errors")
-    own = (
-        [getattr(science, name) for name in ("StylePackError", "TrainingError")] if science else []
-    )
+    names = ("StylePackError", "TrainingError", "WeightsError", "ExportError")
+    own = [getattr(science, name) for name in names] if science else []
     styles = sys.modules.get("pipelines.styles")
     own += [styles.StyleNotFoundError] if styles else []
     return (GanstError, OSError, EmbeddedServerError, *own)

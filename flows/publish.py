@@ -7,6 +7,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from flows.stages import Outcome
+from flows.wording import unjudged
 
 MAX_ROWS = 50
 
@@ -70,6 +71,8 @@ def as_markdown(outcome: Outcome) -> str:
             f"{summary.flagged_first} of {summary.scored} scored outputs flagged at"
             f" α = {summary.alpha} ({summary.flag_rate:.1%})."
         )
+    if unjudged(outcome):
+        lines.append(unjudged(outcome))
     if summary.reasons:
         listed = [f"| {name} | {count} |" for name, count in summary.reasons.items()]
         lines.append("\n".join(["| reason | images |", "| --- | ---: |", *listed]))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipelines.train import TrainEvent
 
 DEFAULT_MINUTES = 8.0
+STYLE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 
 class StyleExistsError(GanstError):
@@ -25,7 +26,7 @@ class TrainRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    style: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="Name of the new style.")
+    style: str = Field(pattern=STYLE_NAME, description="Name of the new style.")
     photos: Path = Field(description="Folder of photographs, any subject.")
     paintings: Path = Field(description="Folder of paintings in one manner; eight are enough.")
     preset: str = Field(default="fast", description="Size of the generator.")
@@ -56,7 +57,6 @@ def check_request(request: TrainRequest) -> None:
         GanstError: A folder is missing, or the preset is unknown.
 
     """
-    from pipelines.styles import BUNDLED
     from pipelines.train import PRESETS
 
     if request.preset not in PRESETS:
@@ -64,12 +64,23 @@ def check_request(request: TrainRequest) -> None:
     for folder in (request.photos, request.paintings):
         if not folder.is_dir():
             raise GanstError(f"{folder} is not a folder of images.")
-    if (BUNDLED / request.style).is_dir():
-        raise StyleExistsError(f"{request.style} is a bundled style: choose another name.")
-    if request.folder.exists() and not request.replace:
-        raise StyleExistsError(
-            f"{request.folder} is there already: choose another name, or --replace it."
-        )
+    check_free(request.style, replace=request.replace)
+
+
+def check_free(style: str, *, replace: bool) -> None:
+    """Refuse a name that would hide or overwrite a style.
+
+    Raises:
+        StyleExistsError: The name is a bundled style's, or taken and not to be replaced.
+
+    """
+    from pipelines.styles import BUNDLED
+
+    if (BUNDLED / style).is_dir():
+        raise StyleExistsError(f"{style} is a bundled style: choose another name.")
+    folder = styles_home() / style
+    if folder.exists() and not replace:
+        raise StyleExistsError(f"{folder} is there already: choose another name, or --replace it.")
 
 
 def train_style(request: TrainRequest, on_progress: OnProgress = tell_listener) -> Path:

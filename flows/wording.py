@@ -16,9 +16,21 @@ def outcome_lines(outcome: Outcome) -> str:
             f"{summary.flagged_first} of {summary.scored} scored outputs were flagged"
             f" at alpha {summary.alpha}" + _reasons(summary.reasons)
         )
-    lines += [_work(outcome), f"page   {outcome.run}/report.html"]
+    lines += [unjudged(outcome), _work(outcome), f"page   {outcome.run}/report.html"]
     lines.append(f"table  {outcome.run}/report.parquet")
     return "\n".join(line for line in lines if line)
+
+
+def unjudged(outcome: Outcome) -> str:
+    """That nothing was scored although scores were asked for, and what to do; empty where all is well."""
+    summary = outcome.summary
+    asked = any(stage.stage == "score" for stage in outcome.stages)
+    if summary.scored or not asked or not summary.counts["ok"]:
+        return ""
+    return (
+        f"not judged: style {summary.style} has no calibration for these outputs, so none has a score"
+        f" (ganst calibrate --style {summary.style} --photos DIR --paintings DIR)"
+    )
 
 
 def pairs_line(summary: StageSummary, out: str) -> str:
@@ -45,6 +57,34 @@ def doctor_lines(facts: dict[str, Any]) -> str:
     }
     told = [f"{name:<10} {words}" for name, words in lines.items()]
     return "\n".join(told + [f"problem    {problem}" for problem in facts["problems"]])
+
+
+def import_lines(facts: dict[str, Any]) -> str:
+    """What was made of a checkpoint, where it is, and what it still needs."""
+    made = facts["generator"]
+    network = f"{made['num_blocks']} blocks, width {made['width']}, {made['norm']} norm"
+    lines = [f"style {facts['style']}: {network} (down {made['down']}, up {made['up']})"]
+    lines += [f"note   {note}" for note in facts["notes"]]
+    lines += [
+        f"folder {facts['folder']}",
+        "Its outputs are not judged until it is calibrated:",
+        f"ganst calibrate --style {facts['style']} --photos DIR --paintings DIR",
+    ]
+    return "\n".join(lines)
+
+
+def certificate_lines(certificate: dict[str, Any], out: str) -> str:
+    """How far the graph is from the style, shape by shape."""
+    differences = certificate["by_shape"].items()
+    lines = [f"{shape:>12}  {difference:.2g}" for shape, difference in differences]
+    worst = certificate["max_abs_difference"]
+    return "\n".join(
+        [
+            f"graph  {out}",
+            f"largest difference to the style: {worst:.2g} of a range of 2, by N x H x W:",
+            *lines,
+        ]
+    )
 
 
 def _work(outcome: Outcome) -> str:

@@ -7,3 +7,11 @@ class StylePackError(ValueError):
 
 class TrainingError(RuntimeError):
     """Training cannot go on."""
+
+
+class WeightsError(ValueError):
+    """Weights from elsewhere cannot be used; the sentence continues "FILE cannot be imported:"."""
+
+
+class ExportError(RuntimeError):
+    """An exported style does not compute what the style does."""

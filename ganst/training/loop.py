@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ganst.errors import TrainingError
 from ganst.inference import choose_precision
-from ganst.models.discriminator import PatchDiscriminator
+from ganst.models.discriminator import make_discriminator
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import PRESETS
 from ganst.training import losses
@@ -52,7 +52,7 @@ class Trainer:
         self.random = torch.Generator().manual_seed(config.seed)
         self.G = init_weights(ResnetGenerator(preset.generator), self.random).to(device)
         self.G.align_subpixels()
-        self.D = init_weights(PatchDiscriminator(preset.discriminator), self.random).to(device)
+        self.D = init_weights(make_discriminator(preset.discriminator), self.random).to(device)
         self.nce = losses.PatchNCE(self.G.feature_channels, num_patches=config.num_patches)
         self.nce = init_weights(self.nce, self.random).to(device)
         self.ema = Ema(self.G, config.ema_half_life_images)
