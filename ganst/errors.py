@@ -7,3 +7,7 @@ class StylePackError(ValueError):
 
 class TrainingError(RuntimeError):
     """Training cannot go on."""
+
+
+class CheckpointError(TrainingError):
+    """A training checkpoint cannot be read, written, or gone on with."""

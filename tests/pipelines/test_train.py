@@ -11,7 +11,8 @@ from PIL import Image
 from ganst.errors import TrainingError
 from ganst.models.stylepack import load_stylepack
 from ganst.training.config import Budget, TrainConfig
-from pipelines.train import TrainJob, read_images, train
+from pipelines.train import TrainJob, train
+from pipelines.training.pictures import read_pictures
 
 _TINY = TrainConfig(preset="tiny", crop_px=32, batch_size=2)
 
@@ -52,16 +53,16 @@ def test_pictures_that_cannot_be_used_are_left_out(folders, caplog):
     (photos / "broken.jpg").write_bytes(b"")
     (photos / "notes.txt").write_text("no picture")
     Image.new("RGB", (4, 4)).save(photos / "small.png")
-    assert len(read_images(photos, smallest_side_px=16)) == 2
+    assert len(read_pictures(photos, smallest_side_px=16)) == 2
     assert "broken.jpg" in caplog.text
     assert "4x4 is smaller than 16" in caplog.text
 
 
 def test_a_folder_without_pictures_is_refused_by_name(tmp_path: Path):
     with pytest.raises(TrainingError, match=f"{tmp_path} holds no usable picture"):
-        read_images(tmp_path, smallest_side_px=16)
-    with pytest.raises(TrainingError, match="is not a folder"):
-        read_images(tmp_path / "missing", smallest_side_px=16)
+        read_pictures(tmp_path, smallest_side_px=16)
+    with pytest.raises(TrainingError, match="neither a folder nor a picture"):
+        read_pictures(tmp_path / "missing", smallest_side_px=16)
 
 
 @pytest.mark.parametrize(
