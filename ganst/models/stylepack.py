@@ -101,11 +101,15 @@ def load_generator(pack: StylePack, checkpoint: str = "final") -> ResnetGenerato
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step: a killed writer leaves the old file or the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:  # a full disk gets back what was taken of it
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _read_card(path: Path) -> dict[str, Any]:
