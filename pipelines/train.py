@@ -14,6 +14,7 @@ from ganst.errors import TrainingError
 from ganst.models.presets import PRESETS
 from ganst.training.config import Budget, TrainConfig
 from ganst.training.loop import TrainEvent
+from ganst.training.recipes import recipe
 from pipelines.training.gang import run_gang
 from pipelines.training.job import CHECKPOINT_EVERY_S, Begin, TrainJob
 from pipelines.training.rank import open_training
@@ -80,8 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preset", default="fast", choices=sorted(PRESETS))
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--images", type=int)
-    parser.add_argument("--crop", type=int, default=TrainConfig().crop_px)
-    parser.add_argument("--batch", type=int, default=TrainConfig().batch_size, help="of each rank")
+    parser.add_argument(
+        "--crop", type=int, help="side of the crops in pixels, as the preset has it"
+    )
+    parser.add_argument("--batch", type=int, help="images of each rank, as the preset has it")
+    parser.add_argument("--content", choices=("mse", "ce"), help="content loss of dagan")
     parser.add_argument("--ranks", type=int, default=1, help="processes on this host")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
     parser.add_argument("--seed", type=int, default=0)
@@ -96,10 +100,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _job(arguments: argparse.Namespace) -> TrainJob:
-    config = TrainConfig(
-        preset=arguments.preset,
+    config = recipe(
+        arguments.preset,
         crop_px=arguments.crop,
         batch_size=arguments.batch,
+        content_loss=arguments.content,
         precision=arguments.precision,
         seed=arguments.seed,
     )

@@ -6,110 +6,88 @@ Shapes: N images, C channels, H x W pixels. Images are floats in [-1, 1].
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganst.models.layers import BlurDown, Border, Conv, Norm, ResidualBlock, conv2d, make_norm
+
+# No network that can be run lies beyond: a card or a checkpoint from elsewhere must not ask for all memory.
+_RANGES = {
+    "width": (1, 1024),
+    "num_blocks": (1, 64),
+    "num_downs": (0, 5),
+    "shuffle": (1, 8),
+    "stem_kernel": (1, 15),
+    "down_kernel": (3, 4),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorConfig:
-    """One member of the family."""
+    """One member of the family; a field that is not given is as in the packs of format 1.
+
+    Raises:
+        ValueError: A value that no network can be built with.
+
+    """
 
     width: int  # channels behind the stem; every `down` doubles them
-    num_blocks: int  # residual blocks at the lowest resolution
+    num_blocks: int  # blocks at the lowest resolution
     num_downs: int = 2  # halvings of the resolution behind the stem
     shuffle: int = 1  # the stem sees blocks of `shuffle` x `shuffle` pixels as channels (1 = plain)
     stem_kernel: int = 7
     skip: Literal["none", "lowpass"] = "none"  # `lowpass`: the head adds to the blurred input
+    down: Literal["blur", "stride"] = "blur"  # blurred behind the convolution, or by its stride
+    down_kernel: int = 3  # 4 only with `stride`
+    down_slope: float = 0.0  # of negative values behind the downs; 0 = ReLU
+    block: Literal["residual", "plain"] = "residual"  # `plain`: one convolution, no skip
+    # CUT's blurred upsampling is the bilinear one: both weigh the two nearest pixels 3/4 and 1/4.
+    up: Literal["bilinear", "nearest", "transposed"] = "bilinear"
+    border: Border = "reflect"  # what downs and ups see beyond it; stem, blocks and head mirror
+    norm: Norm = "instance"  # `none` also for a batch norm that is folded into its convolution
+
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(GeneratorConfig).items():
+            if get_origin(kind) is Literal:
+                _check_choice(name, getattr(self, name), get_args(kind))
+        for name, (least, most) in _RANGES.items():
+            _check_range(name, getattr(self, name), least, most)
+        if self.stem_kernel % 2 == 0:
+            raise ValueError(f"a generator's stem_kernel must be odd, got {self.stem_kernel}")
+        if not isinstance(self.down_slope, int | float) or not 0 <= self.down_slope < 1:
+            raise ValueError(
+                f"a generator's down_slope must be from 0 to below 1, got {self.down_slope!r}"
+            )
+        if self.down_kernel == 4 and self.down != "stride":
+            raise ValueError("a generator's down_kernel 4 needs down 'stride', got 'blur'")
 
     @property
     def stride(self) -> int:
         """Image sides must be multiples of this many pixels."""
         return self.shuffle * 2**self.num_downs
 
-
-class InstanceNorm(nn.Module):
-    """Normalise each channel of each image over its pixels; no parameters, no running statistics.
-
-    Instance, not batch: an image's output must not depend on its batch mates. Written as a group
-    norm with one channel a group, which keeps channels-last tensors as they are (InstanceNorm2d copies them).
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[N, C, H, W]` -> the same shape, mean 0 and variance 1 per image and channel."""
-        return F.group_norm(x, x.shape[1])
-
-
-class BlurDown(nn.Module):
-    """Halve the resolution behind a [1, 2, 1] filter, so that no stroke aliases (arXiv:1904.11486)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        taps = torch.tensor([1.0, 2.0, 1.0])
-        kernel = torch.outer(taps, taps) / 16
-        self.register_buffer(
-            "kernel", kernel.expand(channels, 1, 3, 3).contiguous(), persistent=False
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[N, C, H, W]` -> `[N, C, H/2, W/2]`."""
-        x = F.pad(x, (1, 1, 1, 1), mode="reflect")
-        return F.conv2d(x, self.kernel.to(x.dtype), stride=2, groups=x.shape[1])  # pyrefly: ignore
-
-
-class Conv(nn.Module):
-    """Reflection pad, convolution, and (unless it is the head) instance norm and ReLU."""
-
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, *, head: bool = False
-    ) -> None:
-        super().__init__()
-        self.pad = kernel // 2
-        self.head = head
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel)
-        self.norm = InstanceNorm()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[N, C_in, H, W]` -> `[N, C_out, H, W]`."""
-        x = self.conv(F.pad(x, (self.pad,) * 4, mode="reflect"))
-        return x if self.head else F.relu(self.norm(x))
-
-
-class ResidualBlock(nn.Module):
-    """`x + norm(conv(relu(norm(conv(x)))))`, no activation behind the sum (as in CycleGAN)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = Conv(channels, channels, 3)
-        self.second = Conv(channels, channels, 3, head=True)
-        self.norm = InstanceNorm()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[N, C, H, W]` -> the same shape."""
-        return x + self.norm(self.second(self.first(x)))
+    @property
+    def widths(self) -> list[int]:
+        """Channels behind the stem and behind each down."""
+        return [self.width * 2**level for level in range(self.num_downs + 1)]
 
 
 class ResnetGenerator(nn.Module):
-    """Stem, blur-downs, residual blocks, bilinear ups, head and tanh."""
+    """Stem, downs, blocks, ups, head and tanh."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        colours = 3 * config.shuffle**2
-        widths = [config.width * 2**level for level in range(config.num_downs + 1)]
-        self.stem = Conv(colours, config.width, config.stem_kernel)
-        self.downs = nn.ModuleList(
-            nn.Sequential(Conv(narrow, wide, 3), BlurDown(wide))
-            for narrow, wide in pairwise(widths)
-        )
-        self.blocks = nn.ModuleList(ResidualBlock(widths[-1]) for _ in range(config.num_blocks))
-        self.ups = nn.ModuleList(
-            Conv(wide, narrow, 3)
-            for narrow, wide in zip(widths[-2::-1], widths[:0:-1], strict=True)
-        )
-        self.head = Conv(config.width, colours, config.stem_kernel, head=True)
+        colours, widths = 3 * config.shuffle**2, config.widths
+        stem = conv2d(colours, config.width, config.stem_kernel)
+        self.stem = Conv(stem, make_norm(config.norm, config.width), nn.ReLU())
+        self.downs = nn.ModuleList(_down(config, *pair) for pair in pairwise(widths))
+        self.blocks = nn.ModuleList(_block(config, widths[-1]) for _ in range(config.num_blocks))
+        self.ups = nn.ModuleList(_up(config, *pair) for pair in pairwise(reversed(widths)))
+        self.head = Conv(conv2d(config.width, colours, config.stem_kernel))
 
     def forward(self, images: Tensor) -> Tensor:
         """`[N, 3, H, W]` in [-1, 1], sides multiples of the stride -> the same shape and range."""
@@ -137,7 +115,7 @@ class ResnetGenerator(nn.Module):
     @property
     def feature_channels(self) -> list[int]:
         """Channels of each tensor that `encode` returns."""
-        widths = [self.config.width * 2**level for level in range(self.config.num_downs + 1)]
+        widths = self.config.widths
         return [*widths, widths[-1], widths[-1]]
 
     def _encode(self, images: Tensor) -> Iterator[Tensor]:
@@ -148,11 +126,40 @@ class ResnetGenerator(nn.Module):
 
     def _decode(self, x: Tensor, images: Tensor) -> Tensor:
         for up in self.ups:
-            x = up(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
+            x = up(self._enlarge(x))
         x = F.pixel_shuffle(self.head(x), self.config.shuffle)
         if self.config.skip == "lowpass":
             x = x + _lowpass(images)
         return torch.tanh(x)
+
+    def _enlarge(self, x: Tensor) -> Tensor:
+        if self.config.up == "transposed":  # the convolution itself doubles the sides
+            return x
+        if self.config.up == "nearest":
+            return F.interpolate(x, scale_factor=2, mode="nearest")
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _down(config: GeneratorConfig, narrow: int, wide: int) -> nn.Sequential:
+    stride = 2 if config.down == "stride" else 1
+    conv = conv2d(narrow, wide, config.down_kernel, stride=stride, border=config.border)
+    activation = nn.LeakyReLU(config.down_slope) if config.down_slope else nn.ReLU()
+    layer = Conv(conv, make_norm(config.norm, wide), activation)
+    return nn.Sequential(layer) if stride == 2 else nn.Sequential(layer, BlurDown(wide))
+
+
+def _block(config: GeneratorConfig, channels: int) -> nn.Module:
+    if config.block == "residual":
+        return ResidualBlock(channels, config.norm)
+    return Conv(conv2d(channels, channels, 3), make_norm(config.norm, channels), nn.ReLU())
+
+
+def _up(config: GeneratorConfig, wide: int, narrow: int) -> Conv:
+    if config.up == "transposed":
+        conv = nn.ConvTranspose2d(wide, narrow, 3, stride=2, padding=1, output_padding=1)
+    else:
+        conv = conv2d(wide, narrow, 3, border=config.border)
+    return Conv(conv, make_norm(config.norm, narrow), nn.ReLU())
 
 
 def _lowpass(images: Tensor, factor: int = 8) -> Tensor:
@@ -162,3 +169,16 @@ def _lowpass(images: Tensor, factor: int = 8) -> Tensor:
         images, size=(max(height // factor, 1), max(width // factor, 1)), mode="area"
     )
     return 1.5 * F.interpolate(small, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        known = ", ".join(repr(choice) for choice in allowed)
+        raise ValueError(f"a generator's {name} must be one of {known}, got {value!r}")
+
+
+def _check_range(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(
+            f"a generator's {name} must be a whole number from {least} to {most}, got {value!r}"
+        )

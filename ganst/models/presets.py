@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ganst.models.discriminator import DiscriminatorConfig
+from ganst.models.discriminator import DenseDiscriminatorConfig, DiscriminatorConfig
 from ganst.models.generator import GeneratorConfig
 
 
@@ -12,7 +12,7 @@ class Preset:
 
     name: str
     generator: GeneratorConfig
-    discriminator: DiscriminatorConfig
+    discriminator: DiscriminatorConfig | DenseDiscriminatorConfig
 
 
 PRESETS: dict[str, Preset] = {
@@ -31,6 +31,29 @@ PRESETS: dict[str, Preset] = {
             name="default",
             generator=GeneratorConfig(width=32, num_blocks=6, skip="lowpass"),
             discriminator=DiscriminatorConfig(width=64),
+        ),
+        # CycleGAN's own networks (arXiv:1703.10593): ResNet-9/64 with 11.4 M parameters, 70 x 70 PatchGAN.
+        Preset(
+            name="cyclegan",
+            generator=GeneratorConfig(
+                width=64, num_blocks=9, down="stride", up="transposed", border="zero"
+            ),
+            discriminator=DiscriminatorConfig(width=64, spectral_norm=False),
+        ),
+        # A plain encoder and decoder against one verdict on the whole crop: no skips, nearest ups.
+        Preset(
+            name="dagan",
+            generator=GeneratorConfig(
+                width=32,
+                num_blocks=2,
+                num_downs=3,
+                down="stride",
+                down_kernel=4,
+                down_slope=0.2,
+                block="plain",
+                up="nearest",
+            ),
+            discriminator=DenseDiscriminatorConfig(width=64, crop_px=128),
         ),
         # For tests: trains for a few steps in a second.
         Preset(

@@ -27,7 +27,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """Weights, rates and sizes of the CUT objective (arXiv:2007.15651) as this project trains it."""
+    """Weights, rates and sizes; the defaults are those of the CUT objective (arXiv:2007.15651) here.
+
+    What other presets are trained with stands in `recipes`.
+    """
 
     preset: str = "fast"
     crop_px: int = 128
@@ -45,7 +48,11 @@ class TrainConfig:
     lambda_strokes: float = 40.0
     lambda_flat: float = 10.0
     flat_below: float = 0.04  # contrast under which a place of a photo is to stay without texture
-    augment_probability: float = 0.6
+    lambda_cycle: float = 10.0  # CycleGAN's way there and back
+    replay_size: int = 50  # earlier fakes that CycleGAN's discriminators see again
+    content_loss: str = "mse"  # of dagan: mse, or ce for cross-entropy
+    lambda_content: float = 10.0
+    augment_probability: float = 0.6  # 0: discriminators see images as they are
     ema_half_life_images: float = 1_000
     early_at: float = 0.7  # share of the budget at which the pack's second checkpoint is taken
     photo_zoom: tuple[float, float] = (0.5, 1.6)

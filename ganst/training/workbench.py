@@ -57,6 +57,8 @@ class Workbench:
 
     def augmented(self, images: Tensor) -> Tensor:
         """What a discriminator is to see of this rank's `images`."""
+        if self.augment_probability == 0:
+            return images
         return augment(images, self.random, self.augment_probability, self.ranks)
 
     def update(

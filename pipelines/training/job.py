@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ganst.models.presets import PRESETS
 from ganst.training.config import Budget, TrainConfig
+from ganst.training.objectives.dagan import check_crop
 
 CHECKPOINT_EVERY_S = 120.0
 Begin = Literal["new", "resume", "replace"]
@@ -37,6 +38,7 @@ class TrainJob:
             )
         if self.config.preset not in PRESETS:
             raise ValueError(f"no preset {self.config.preset!r}: there are {', '.join(PRESETS)}")
+        check_crop(PRESETS[self.config.preset], self.config.crop_px)
         if self.out.name != self.style:
             raise ValueError(f"the folder of style {self.style!r} must have its name: {self.out}")
         if self.ranks < 1:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganst.models.discriminator import PatchDiscriminator
+from ganst.models.discriminator import make_discriminator
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import Preset
 from ganst.training import losses
@@ -18,7 +18,7 @@ class CutObjective:
         self.bench = bench
         self._generator = bench.place(ResnetGenerator(preset.generator))
         self._generator.align_subpixels()
-        self.D = bench.place(PatchDiscriminator(preset.discriminator))
+        self.D = bench.place(make_discriminator(preset.discriminator))
         self.nce = bench.place(
             losses.PatchNCE(self.G.feature_channels, num_patches=bench.config.num_patches)
         )

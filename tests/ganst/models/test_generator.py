@@ -1,10 +1,22 @@
+from itertools import product
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganst.models.generator import GeneratorConfig, InstanceNorm, ResnetGenerator
+from ganst.models.generator import GeneratorConfig, ResnetGenerator
+from ganst.models.layers import InstanceNorm
 from ganst.models.presets import PRESETS
+from ganst.models.stylepack import load_generator, load_stylepack
+
+UPS = ["bilinear", "nearest", "transposed"]
+# Mean, standard deviation and two pixels, taken before the family grew beyond the cards of format 1.
+GOLDEN = [-0.1888929, 0.4866928, 0.9125830, -0.2917718]
+PACKS = Path(__file__).parents[3] / "pipelines" / "stylepacks"
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -74,3 +86,89 @@ def test_aligned_subpixels_leave_no_checkerboard(rng: torch.Generator):
         output = generator(torch.rand(1, 3, 16, 16, generator=rng))
     blocks = output.unfold(2, 2, 2).unfold(3, 2, 2).flatten(-2)  # [1, 3, 8, 8, 4]
     torch.testing.assert_close(blocks, blocks[..., :1].expand_as(blocks))
+
+
+@pytest.mark.parametrize("checkpoint", ["final", "early"])
+@pytest.mark.parametrize("name", ["vangogh", "ukiyoe"])
+def test_the_packs_of_format_1_give_the_same_bits_as_ever(
+    name: str, checkpoint: str, rng: torch.Generator
+):
+    generator = load_generator(load_stylepack(PACKS / name), checkpoint)
+    images = torch.rand(2, 3, 48, 32, generator=rng) * 2 - 1
+    with torch.inference_mode():
+        outputs = generator(images)
+    assert torch.equal(outputs, _format_1(generator.state_dict(), images))
+
+
+def test_a_seeded_network_gives_the_golden_numbers(rng: torch.Generator):
+    generator = ResnetGenerator(GeneratorConfig(width=8, num_blocks=2, skip="lowpass"))
+    for parameter in generator.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=rng) * 0.05
+    with torch.inference_mode():
+        outputs = generator(torch.rand(1, 3, 32, 32, generator=rng) * 2 - 1)
+    seen = torch.stack([outputs.mean(), outputs.std(), outputs[0, 0, 5, 7], outputs[0, 2, 31, 0]])
+    torch.testing.assert_close(seen, torch.tensor(GOLDEN), rtol=0, atol=1e-5)
+
+
+def test_the_public_cyclegan_generator_has_11_378_179_parameters():
+    generator = ResnetGenerator(PRESETS["cyclegan"].generator)
+    assert sum(p.numel() for p in generator.parameters()) == 11_378_179
+
+
+@pytest.mark.parametrize("fields", list(product(["blur", "stride"], UPS, ["affine", "none"])))
+def test_every_member_of_the_family_keeps_the_shape(
+    fields: tuple[str, str, str], rng: torch.Generator
+):
+    chosen = dict[str, Any](zip(("down", "up", "norm"), fields, strict=True))
+    config = GeneratorConfig(width=4, num_blocks=1, block="plain", border="zero", **chosen)
+    images = torch.rand(1, 3, 16, 24, generator=rng)
+    assert ResnetGenerator(config)(images).shape == images.shape
+
+
+def test_an_affine_norm_scales_and_moves_what_a_plain_one_gives(rng: torch.Generator):
+    x = torch.randn(2, 3, 5, 4, generator=rng)
+    weight, bias = torch.rand(2, 3, generator=rng)
+    norm = InstanceNorm(3)
+    norm.load_state_dict({"weight": weight, "bias": bias})
+    expected = InstanceNorm()(x) * weight.view(3, 1, 1) + bias.view(3, 1, 1)
+    torch.testing.assert_close(norm(x), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"width": 0}, "width must be a whole number from 1 to 1024, got 0"),
+        ({"width": 10**9}, "width must be a whole number from 1 to 1024, got 1000000000"),
+        ({"num_blocks": 2.5}, "num_blocks must be a whole number from 1 to 64, got 2.5"),
+        ({"stem_kernel": 4}, "stem_kernel must be odd, got 4"),
+        ({"up": "pixelshuffle"}, "up must be one of 'bilinear', 'nearest', 'transposed', got 'pix"),
+        ({"down_kernel": 4}, "down_kernel 4 needs down 'stride', got 'blur'"),
+        ({"down_slope": -0.1}, "down_slope must be from 0 to below 1, got -0.1"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused_in_one_sentence(fields: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        GeneratorConfig(**dict[str, Any](width=8, num_blocks=1) | fields)
+
+
+def _format_1(state: dict[str, Tensor], images: Tensor) -> Tensor:
+    """What the six fields of a first card mean, written down once more: the `fast` architecture."""
+
+    def conv(key: str, x: Tensor, *, bare: bool = False) -> Tensor:
+        x = F.pad(x, (1, 1, 1, 1), mode="reflect")
+        x = F.conv2d(x, state[f"{key}.conv.weight"], state[f"{key}.conv.bias"])
+        return x if bare else F.relu(F.group_norm(x, x.shape[1]))
+
+    x = conv("downs.0.0", conv("stem", F.pixel_unshuffle(images, 2)))
+    taps = torch.tensor([1.0, 2.0, 1.0])
+    blur = (torch.outer(taps, taps) / 16).expand(64, 1, 3, 3).contiguous()
+    x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), blur, stride=2, groups=64)
+    for block in range(5):
+        hidden = conv(f"blocks.{block}.first", x)
+        x = x + F.group_norm(conv(f"blocks.{block}.second", hidden, bare=True), 64)
+    x = conv("ups.0", F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
+    x = F.pixel_shuffle(conv("head", x, bare=True), 2)
+    size = (images.shape[-2], images.shape[-1])
+    small = F.interpolate(images, size=(size[0] // 8, size[1] // 8), mode="area")
+    low = 1.5 * F.interpolate(small, size=size, mode="bilinear", align_corners=False)
+    return torch.tanh(x + low)

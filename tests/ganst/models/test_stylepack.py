@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -35,6 +36,21 @@ def test_the_digest_names_weights_and_architecture(tmp_path: Path, pack_folder: 
     assert len(pack.digest) == 64
 
 
+def test_a_card_from_before_a_field_was_added_keeps_its_digest(pack_folder: Path):
+    card = json.loads((pack_folder / "card.json").read_text())
+    fields = ("width", "num_blocks", "num_downs", "shuffle", "stem_kernel", "skip")
+    card["generator"] = {name: card["generator"][name] for name in fields}
+    digest = hashlib.sha256(json.dumps(card["generator"], sort_keys=True).encode())
+    for name, file in [("early", "early"), ("final", "generator")]:
+        weights = (pack_folder / f"{file}.safetensors").read_bytes()
+        digest.update(name.encode() + b"\0" + hashlib.sha256(weights).digest())
+    card["digest"] = digest.hexdigest()
+    (pack_folder / "card.json").write_text(json.dumps(card))
+    pack = load_stylepack(pack_folder)
+    assert pack.digest == card["digest"]
+    assert load_generator(pack).config == PRESETS["tiny"].generator
+
+
 def test_changed_weights_are_noticed(pack_folder: Path):
     weights = pack_folder / "early.safetensors"
     blob = bytearray(weights.read_bytes())
@@ -61,6 +77,7 @@ def test_a_folder_without_a_card_is_no_pack(tmp_path: Path):
         ({"format": 99}, "format 99"),
         ({"checkpoints": ["final", "../../etc/passwd"]}, "unknown checkpoints"),
         ({"generator": {"depth": 3}}, "unknown generator"),
+        ({"generator": {"width": 10**9, "num_blocks": 1}}, "width must be a whole number"),
     ],
 )
 def test_a_card_that_is_not_understood_is_refused(pack_folder: Path, change: dict, message: str):

@@ -20,9 +20,10 @@ def _train(trainer: Trainer, num_steps: int | None = None) -> Trainer:
     return trainer
 
 
-@pytest.mark.parametrize("preset", ["tiny"])
+@pytest.mark.usefixtures("small_presets")
+@pytest.mark.parametrize("preset", ["tiny", "cyclegan", "dagan"])
 def test_a_training_that_was_saved_half_way_ends_bit_for_bit_as_an_undisturbed_one(preset):
-    config = dataclasses.replace(CONFIG, preset=preset, early_at=0.25)
+    config = dataclasses.replace(CONFIG, preset=preset, early_at=0.25, replay_size=4)
     straight = capture(_train(tiny_trainer(config)))
     saved = to_bytes(capture(_train(tiny_trainer(config), 6)))
     resumed = tiny_trainer(dataclasses.replace(config, seed=5))  # nothing of its own start is left
