@@ -3,6 +3,7 @@
 NAME/
   generator.safetensors    the checkpoint that is used ("final")
   early.safetensors        another checkpoint of the same training, for corrections
+  best.safetensors         the one that its evaluations liked best, if that is not the final one
   card.json                architecture, data, licences, cost, digest
   calibration.safetensors  what the scorer knows of this style (written by calibration)
 """
@@ -25,7 +26,11 @@ from ganst.models.generator import GeneratorConfig, ResnetGenerator
 FORMAT_VERSION = 1
 CALIBRATION_FILE = "calibration.safetensors"
 _CARD_FILE = "card.json"
-_WEIGHT_FILES = {"final": "generator.safetensors", "early": "early.safetensors"}
+_WEIGHT_FILES = {
+    "final": "generator.safetensors",
+    "early": "early.safetensors",
+    "best": "best.safetensors",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def run_steps(
     *,
     reserve_s: float = 0.0,
     is_stopped: Callable[[], bool] = lambda: False,
-    rescue: Callable[[NotFiniteError], None] | None = None,
+    rescue: Callable[[NotFiniteError], object] | None = None,
 ) -> Iterator[TrainEvent]:
     """Yield after each step until the budget is spent; takes the early checkpoint on the way.
 
@@ -176,7 +176,7 @@ def run_steps(
 
 
 def _rescued_step(
-    trainer: Trainer, rescue: Callable[[NotFiniteError], None] | None
+    trainer: Trainer, rescue: Callable[[NotFiniteError], object] | None
 ) -> dict[str, float]:
     try:
         return trainer.step(trainer.progress)

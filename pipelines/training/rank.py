@@ -9,19 +9,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from ganst import __version__
 from ganst.errors import CheckpointError, TrainingError
 from ganst.models.stylepack import StylePack, load_generator, load_stylepack, save_stylepack
 from ganst.training import state
 from ganst.training.bank import ImageBank
+from ganst.training.guards import Intervention
 from ganst.training.loop import Trainer, TrainEvent, run_steps
 from ganst.training.ranks import ALONE, Ranks
+from ganst.training.watch import HeldBack, Watch, stylize_all
 from pipelines.training import pictures
+from pipelines.training.drawing import draw
 from pipelines.training.folder import TrainingFolder
 from pipelines.training.job import TrainJob, identity
 
 _log = logging.getLogger(__name__)
+_LAST_THINGS_S = 1.0  # saving the pack, drawing
+_EVALUATION_COST = 3.0  # features and distances, in the time that the outputs take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,7 @@ class Training:
     job: TrainJob
     trainer: Trainer
     folder: TrainingFolder
+    watch: Watch
     identity: dict[str, Any]
     started_from: StylePack | None
 
@@ -46,11 +53,18 @@ class Training:
             TrainingError: Training diverged, or the disk is full when the pack is saved.
 
         """
-        saved_s = self.trainer.spent_s
+        # Ranks that were ready at different times must agree on when a checkpoint is due.
+        (saved_s,) = self.trainer.bench.ranks.agree(self.trainer.spent_s)
         for event in run_steps(
-            self.trainer, self.job.budget, time.monotonic, is_stopped=is_stopped
+            self.trainer,
+            self.job.budget,
+            time.monotonic,
+            reserve_s=self._measure_reserve(),
+            is_stopped=is_stopped,
+            rescue=lambda error: self._tell_intervention(self.watch.guards.rescue(error)),
         ):
             tell(event)
+            self._look(event)
             if event.elapsed_s - saved_s >= self.job.checkpoint_every_s and event.progress < 1:
                 self._save_checkpoint()
                 saved_s = event.elapsed_s
@@ -62,14 +76,17 @@ class Training:
         return True
 
     def save_checkpoint(self) -> None:
-        """Write the whole state, on rank 0.
+        """Write the whole state, on rank 0; the guards have looked at it.
 
         Raises:
             CheckpointError: It cannot be written; the last good one stays.
 
         """
+        self._tell_intervention(self.watch.guards.check())
         if self.is_first:
-            self.folder.save(state.capture(self.trainer), self.identity)
+            captured = state.capture(self.trainer)
+            captured.facts["watch"] = self.watch.facts()
+            self.folder.save(captured, self.identity)
             _log.info("checkpoint after %d images", self.trainer.num_images)
 
     def _save_checkpoint(self) -> None:
@@ -79,11 +96,48 @@ class Training:
         except CheckpointError as error:
             _log.warning("%s; training goes on, the last good checkpoint stays", error)
 
+    def _look(self, event: TrainEvent) -> None:
+        intervention, is_evaluated = self.watch.look(event)
+        self._tell_intervention(intervention)
+        if is_evaluated and self.is_first:
+            self._tell_evaluation(self.watch.facts()["evaluations"][-1])
+            try:
+                draw(self.folder, self.watch, self.trainer)
+            except OSError as error:
+                _log.warning("no pictures of the training in %s: %s", self.folder.root, error)
+
+    def _tell_intervention(self, done: Intervention | None) -> None:
+        if done is not None and self.is_first:
+            _log.warning("step %d: %s; weights rolled back, %s", done.step, done.found, done.done)
+
+    def _tell_evaluation(self, found: dict[str, float]) -> None:
+        _log.info(
+            "%.0f %%: kernel distance %.3f ± %.3f (photos %.3f), style gain %.2f, content %.3f",
+            100 * found["progress"],
+            found["style"],
+            found["style_margin"],
+            self.watch.evaluator.unstyled if self.watch.evaluator else 0.0,
+            found["gain"],
+            found["content"],
+        )
+
+    def _measure_reserve(self) -> float:
+        """Seconds that the last evaluation and the pack will take, at most a fifth of the budget."""
+        began = time.monotonic()
+        stylize_all(self.trainer, self.watch.held.photos)
+        seconds = _LAST_THINGS_S + _EVALUATION_COST * (time.monotonic() - began)
+        (agreed_s,) = self.trainer.bench.ranks.agree(seconds)
+        return min(agreed_s, 0.2 * 60 * (self.job.budget.minutes or 0))
+
     def _save_pack(self) -> None:
         trainer = self.trainer
         checkpoints = {"final": trainer.average}
-        if trainer.early is not None:
-            checkpoints["early"] = trainer.early
+        others = {"early": trainer.early, "best": trainer.best}
+        checkpoints |= {
+            name: model
+            for name, model in others.items()
+            if model is not None and not _is_same(model, trainer.average)
+        }
         try:
             save_stylepack(self.job.out, checkpoints, _about(self))
         except OSError as error:
@@ -111,10 +165,9 @@ def open_training(job: TrainJob, ranks: Ranks = ALONE) -> Training:
     paintings = pictures.read_pictures(job.paintings, smallest_side_px=job.config.crop_px)
     pictures.check_apart(photos, paintings)
     config = pictures.fit_to_data(job.config, paintings)
-    kept_photos, kept_paintings, _, _ = pictures.hold_back(photos, paintings)
     banks = [
-        ImageBank.of([p.pixels for p in kept], device, config.largest_side_px)
-        for kept in (kept_photos, kept_paintings)
+        ImageBank.of([picture.pixels for picture in part], device, config.largest_side_px)
+        for part in pictures.hold_back(photos, paintings)
     ]
     trainer = Trainer(config, banks[0], banks[1], device, ranks)
     started = None if job.start is None else load_stylepack(job.start)
@@ -129,6 +182,7 @@ def open_training(job: TrainJob, ranks: Ranks = ALONE) -> Training:
         job=job,
         trainer=trainer,
         folder=folder,
+        watch=Watch(trainer, HeldBack.of(banks[2], banks[3], config.crop_px)),
         identity=identity(job, config, digests),
         started_from=started,
     )
@@ -157,7 +211,9 @@ def check_beginning(job: TrainJob, folder: TrainingFolder) -> None:
 
 def _begin(training: Training) -> None:
     if training.job.begin == "resume":
-        state.restore(training.trainer, training.folder.load(training.identity))
+        saved = training.folder.load(training.identity)
+        state.restore(training.trainer, saved)
+        training.watch.load(saved.facts["watch"])
         _log.info("going on after %d images", training.trainer.num_images)
     elif training.is_first:
         training.folder.clear()
@@ -195,12 +251,18 @@ def _about(training: Training) -> dict[str, Any]:
             "torch": str(torch.__version__),
             "ganst": __version__,
             "config": dataclasses.asdict(trainer.config),
+            **training.watch.facts(),
         },
         "trained": time.strftime("%Y-%m-%d", time.gmtime()),
     }
     if started is not None:
         about["started_from"] = {"digest": started.digest, "training": started.card.get("training")}
     return about
+
+
+def _is_same(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
 
 
 def _hardware(device: torch.device) -> str:
