@@ -12,15 +12,24 @@ from typing import NoReturn
 
 from ganst.errors import TrainingError
 from ganst.models.presets import PRESETS
-from ganst.training.config import Budget, TrainConfig
+from ganst.training.config import Budget
 from ganst.training.loop import TrainEvent
 from ganst.training.recipes import recipe
 from pipelines.training.gang import run_gang
 from pipelines.training.job import CHECKPOINT_EVERY_S, Begin, TrainJob
-from pipelines.training.rank import open_training
+from pipelines.training.rank import check_beginning, open_training
 from pipelines.training.stopping import StopRequest, TrainingStopped, stopped_sentence
 
-__all__ = ["PRESETS", "Budget", "TrainConfig", "TrainEvent", "TrainJob", "main", "train"]
+__all__ = [
+    "PRESETS",
+    "Budget",
+    "TrainEvent",
+    "TrainJob",
+    "check_beginning",
+    "choose_beginning",
+    "recipe",
+    "train",
+]
 
 _log = logging.getLogger(__name__)
 OnEvent = Callable[[TrainEvent], None]

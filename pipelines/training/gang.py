@@ -59,7 +59,7 @@ def run_gang(job: TrainJob, tell: Callable[[TrainEvent], None]) -> Path:
 
     """
     folder = TrainingFolder.beside(job.out)
-    check_beginning(job, folder)
+    check_beginning(job)
     with StopRequest() as stop:
         gang = _launch_until_done(job, tell, stop, folder)
     if not gang.is_finished:
@@ -193,7 +193,7 @@ def _rank_process(job: TrainJob, rank: int, store: Path, pipe: Connection) -> No
     """Body of one process. Ctrl-C reaches all processes of a terminal; the parent decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The ranks of one host need no other interface, and its name need not be known to a resolver.
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", _loopback())
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback())
     if rank == 0:
         logging.getLogger().addHandler(_PipeHandler(pipe))
         logging.getLogger().setLevel(logging.INFO)
@@ -248,7 +248,8 @@ def _group(job: TrainJob, rank: int, store: dist.Store) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def _loopback() -> str:
+def loopback() -> str:
+    """Name of the network interface that leads to this host itself."""
     names = [name for _, name in socket.if_nameindex()]
     return next((name for name in names if name in ("lo", "lo0")), names[0])
 

@@ -159,7 +159,7 @@ def open_training(job: TrainJob, ranks: Ranks = ALONE) -> Training:
     """
     began = time.monotonic()
     folder = TrainingFolder.beside(job.out)
-    check_beginning(job, folder)
+    check_beginning(job)
     device = _prepare_torch(job, ranks)
     photos = pictures.read_pictures(job.photos, smallest_side_px=job.config.crop_px)
     paintings = pictures.read_pictures(job.paintings, smallest_side_px=job.config.crop_px)
@@ -191,13 +191,14 @@ def open_training(job: TrainJob, ranks: Ranks = ALONE) -> Training:
     return training
 
 
-def check_beginning(job: TrainJob, folder: TrainingFolder) -> None:
+def check_beginning(job: TrainJob) -> None:
     """Refuse to lose an unfinished training, and to go on with none.
 
     Raises:
         CheckpointError: With what to do.
 
     """
+    folder = TrainingFolder.beside(job.out)
     if job.begin == "new" and folder.has_checkpoint():
         raise CheckpointError(
             f"{job.style} has an unfinished training in {folder.root}: "
