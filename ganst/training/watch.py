@@ -21,6 +21,7 @@ from ganst.training.guards import PROBE_EVERY, Guards, Intervention
 from ganst.training.loop import Trainer, TrainEvent, frozen_copy
 
 NUM_EVALUATIONS = 10
+MIN_STEPS = 50  # between two evaluations: a short training is not to be spent on looking at it
 _NUM_CROPS = 32  # photos, and as many paintings
 _NUM_PROBED = 8
 _SMALLEST_PX = 64  # of the images that can be evaluated
@@ -61,9 +62,10 @@ class Evaluator:
         self.evaluations: list[dict[str, float]] = []
 
     def is_due(self, event: TrainEvent) -> bool:
-        """True for the first step behind each tenth of the budget."""
-        last = self.evaluations[-1]["progress"] if self.evaluations else 0.0
-        return int(event.progress * NUM_EVALUATIONS) > int(last * NUM_EVALUATIONS)
+        """True for the first step behind each tenth of the budget, in a short training for few of them."""
+        last = self.evaluations[-1] if self.evaluations else {"progress": 0.0, "step": 0}
+        tenths = int(event.progress * NUM_EVALUATIONS) - int(last["progress"] * NUM_EVALUATIONS)
+        return tenths > 0 and (event.step - last["step"] >= MIN_STEPS or event.progress >= 1)
 
     def evaluate(self, event: TrainEvent) -> None:
         """Measure the averaged generator; keep it if it is the best so far."""
@@ -72,7 +74,8 @@ class Evaluator:
         pairs = zip(self._photos, outputs, strict=True)
         evaluation = {
             "progress": event.progress,
-            "num_images": float(event.num_images),
+            "step": event.step,
+            "num_images": event.num_images,
             "style": style.value,
             "style_margin": style.margin,
             "gain": style_gain(self.unstyled, style.value),

@@ -53,7 +53,7 @@ def train_on_cluster(job: TrainJob, scheduler: str, tell: Callable[[TrainEvent],
     told: list[TrainEvent] = []
 
     def hear(event: tuple[float, dict[str, Any]]) -> None:
-        told.append(TrainEvent(**event[1]))
+        told.append(TrainEvent(**event[1]["event"]))
         tell(told[-1])
 
     with open_client(ComputeConfig(scheduler=scheduler)) as client, StopRequest() as stop:
@@ -225,7 +225,7 @@ def _rank_on_worker(job: TrainJob, rank: int, meeting: tuple[str, int], topic: s
         now = time.monotonic()
         if rank == 0 and (now - told_at >= _TELL_EVERY_S or event.progress >= 1):
             told_at = now
-            worker.log_event(topic, dataclasses.asdict(event))
+            worker.log_event(topic, {"event": dataclasses.asdict(event)})
 
     threads = job.threads or max(1, worker.state.nthreads)
     job = dataclasses.replace(job, threads=threads)

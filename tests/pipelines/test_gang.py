@@ -19,7 +19,7 @@ from tests.pipelines.trainings import (
     wait_for_checkpoint,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +35,16 @@ def _curve(job) -> list[TrainEvent]:
 
 def test_two_ranks_train_as_one_with_twice_the_batch(folders, tmp_path: Path):
     job = make_job(folders, tmp_path / "two", images=200)  # 50 steps
+    # Sums in another order differ in the last bit. At the usual rate Adam and the kinks of L1 make a
+    # tenth of it within 50 steps; a low rate keeps it as small as it is.
+    slow = dataclasses.replace(job.config, learning_rate=1e-5, warm_up=0.0)
+    job = dataclasses.replace(job, config=slow)
     two = _curve(dataclasses.replace(job, ranks=2))
-    doubled = dataclasses.replace(job.config, batch_size=2 * job.config.batch_size)
-    one = _curve(
-        dataclasses.replace(make_job(folders, tmp_path / "one", images=200), config=doubled)
-    )
+    doubled = dataclasses.replace(slow, batch_size=2 * slow.batch_size)
+    one = _curve(dataclasses.replace(job, out=tmp_path / "one" / "ink", config=doubled))
     assert len(two) == 50
-    # Sums in another order differ in the last bit, and Adam makes a step of it: the curves part slowly.
     for ours, theirs in zip(two, one, strict=True):
-        near = 1e-4 if ours.step <= 10 else 2e-2
-        assert ours.losses == pytest.approx(theirs.losses, rel=near, abs=near / 10), ours.step
+        assert ours.losses == pytest.approx(theirs.losses, rel=1e-3, abs=1e-5), ours.step
 
 
 def test_a_gang_whose_rank_is_killed_starts_again_from_the_last_checkpoint(folders, tmp_path):

@@ -36,6 +36,7 @@ def _stopped_after(job, num_steps: int) -> TrainingFolder:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_training_that_was_ended_goes_on_to_the_same_pack_bit_for_bit(
     folders, tmp_path: Path, number: signal.Signals

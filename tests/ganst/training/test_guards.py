@@ -111,7 +111,8 @@ def test_what_a_guard_changes_is_part_of_the_state():
     assert (bench["rate_factor"], bench["style_factor"], bench["content_factor"]) == (0.5, 1.5, 0.5)
 
 
-def test_a_watch_evaluates_ten_times_and_keeps_the_best():
+def test_a_watch_evaluates_ten_times_and_keeps_the_best(monkeypatch):
+    monkeypatch.setattr("ganst.training.watch.MIN_STEPS", 1)
     trainer = tiny_trainer(dataclasses.replace(CONFIG, batch_size=1))
     watch = Watch(trainer, HeldBack.of(tiny_bank(3, 0), tiny_bank(4, 2), 32))
     assert watch.evaluator is not None
