@@ -111,8 +111,13 @@ def report(
 def train(options: TrainOptions, track: Track = False, as_json: _JSON = False) -> None:
     """Train a style on your paintings."""
     from flows import verbs
+    from pipelines.training.stopping import TrainingStopped
 
-    folder = verbs.train(options.to_request(), track=track)
+    try:
+        folder = verbs.train(options.to_request(), track=track)
+    except TrainingStopped as stopped:
+        _complain(str(stopped))
+        raise typer.Exit(128 + stopped.number) from None
     _say(
         {"style": options.style, "folder": folder},
         f"The style is in {folder}. So that its outputs can be judged, calibrate it:\n"

@@ -88,13 +88,30 @@ class TrainOptions:
 
     style: Annotated[str, typer.Option(help="Name of the new style.")]
     photos: Annotated[Path, typer.Option(help="Folder of photos to learn on.")]
-    paintings: Annotated[Path, typer.Option(help="Folder of paintings in one manner.")]
-    preset: Annotated[str, typer.Option(help="Size of the generator.")] = "fast"
+    paintings: Annotated[Path, typer.Option(help="Folder of paintings, or one painting.")]
+    preset: Annotated[
+        str, typer.Option(help="fast, default, cyclegan, dagan, or tiny for a test.")
+    ] = "fast"
     minutes: Annotated[float | None, typer.Option(help="Train so long; 8 if not given.")] = None
     images: Annotated[int | None, typer.Option(help="Train on so many crops instead.")] = None
-    crop: Annotated[int, typer.Option(help="Side of the training crops, in pixels.")] = 128
+    crop: Annotated[
+        int | None, typer.Option(help="Side of the crops in pixels, else the preset's.")
+    ] = None
+    batch: Annotated[
+        int | None, typer.Option(help="Images of each rank in a step, else the preset's.")
+    ] = None
+    content: Annotated[
+        Literal["mse", "ce"] | None, typer.Option(help="Content loss of dagan: mse if not given.")
+    ] = None
+    ranks: Annotated[int, typer.Option(help="Processes that share every batch.")] = 1
+    scheduler: Annotated[
+        str | None, typer.Option(help="Existing Dask scheduler: each rank on a worker of its own.")
+    ] = None
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
     licence: Annotated[str, typer.Option(help="Of photos and paintings, for the card.")] = "unknown"
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = (
+        False
+    )
     replace: Annotated[bool, typer.Option("--replace", help="Train the style anew.")] = False
 
     def to_request(self) -> "TrainRequest":

@@ -1,7 +1,7 @@
 """Training a style as the command line and the train flow ask for it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,7 +11,7 @@ from pipelines.errors import GanstError
 from pipelines.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
-    from pipelines.train import TrainEvent
+    from pipelines.train import TrainEvent, TrainJob
 
 DEFAULT_MINUTES = 8.0
 STYLE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
@@ -28,19 +28,26 @@ class TrainRequest(BaseModel):
 
     style: str = Field(pattern=STYLE_NAME, description="Name of the new style.")
     photos: Path = Field(description="Folder of photographs, any subject.")
-    paintings: Path = Field(description="Folder of paintings in one manner; eight are enough.")
-    preset: str = Field(default="fast", description="Size of the generator.")
+    paintings: Path = Field(description="Folder of paintings in one manner, or one painting.")
+    preset: str = Field(default="fast", description="Networks and what they are trained with.")
     minutes: float | None = Field(default=None, gt=0, description="Train for so long.")
     images: int | None = Field(default=None, gt=0, description="Train on so many crops.")
-    crop: int = Field(default=128, ge=64, description="Side of the training crops, in pixels.")
+    crop: int | None = Field(default=None, ge=32, description="Side of the crops in pixels.")
+    batch: int | None = Field(default=None, ge=1, description="Images of each rank in a step.")
+    content: Literal["mse", "ce"] | None = Field(default=None, description="Loss of dagan.")
+    ranks: int = Field(default=1, ge=1, description="Processes that share every batch.")
+    scheduler: str | None = Field(default=None, description="Dask cluster: a rank on a worker.")
     seed: int = Field(default=0, ge=0)
     licence: str = Field(default="unknown", description="Of photos and paintings, for the card.")
+    resume: bool = Field(default=False, description="Go on from the last checkpoint.")
     replace: bool = Field(default=False, description="Train a style anew that is there already.")
 
     @model_validator(mode="after")
     def _one_budget(self) -> "TrainRequest":
         if self.minutes is not None and self.images is not None:
             raise ValueError("give minutes or images, not both")
+        if self.resume and self.replace:
+            raise ValueError("resume goes on with a training, replace begins anew: not both")
         return self
 
     @property
@@ -54,17 +61,24 @@ def check_request(request: TrainRequest) -> None:
 
     Raises:
         StyleExistsError: The name is taken.
-        GanstError: A folder is missing, or the preset is unknown.
+        GanstError: A folder is missing, or the preset or the size of its crops makes no sense.
+        CheckpointError: An unfinished training would be lost, or there is none to resume.
 
     """
-    from pipelines.train import PRESETS
+    from pipelines.train import PRESETS, check_beginning
 
     if request.preset not in PRESETS:
         raise GanstError(f"no preset {request.preset!r}: there are {', '.join(sorted(PRESETS))}")
-    for folder in (request.photos, request.paintings):
-        if not folder.is_dir():
-            raise GanstError(f"{folder} is not a folder of images.")
-    check_free(request.style, replace=request.replace)
+    if not request.photos.is_dir():
+        raise GanstError(f"{request.photos} is not a folder of images.")
+    if not request.paintings.exists():
+        raise GanstError(f"{request.paintings} is neither a folder of images nor a picture.")
+    check_free(request.style, replace=request.replace or request.resume)
+    try:
+        job = _to_job(request)
+    except ValueError as error:
+        raise GanstError(str(error)) from error
+    check_beginning(job)
 
 
 def check_free(style: str, *, replace: bool) -> None:
@@ -85,21 +99,43 @@ def check_free(style: str, *, replace: bool) -> None:
 
 def train_style(request: TrainRequest, on_progress: OnProgress = tell_listener) -> Path:
     """Train and save the pack; gives its folder."""
-    from pipelines.train import Budget, TrainConfig, TrainJob, train
+    from pipelines.train import train
+
+    job = _to_job(request)
+
+    def tell(event: "TrainEvent") -> None:
+        on_progress(_as_progress(event))
+
+    if request.scheduler is None:
+        return train(job, tell)
+    from pipelines.training.cluster import train_on_cluster
+
+    return train_on_cluster(job, request.scheduler, tell)
+
+
+def _to_job(request: TrainRequest) -> "TrainJob":
+    from pipelines.train import Budget, TrainJob, choose_beginning, recipe
 
     minutes = request.minutes
     if minutes is None and request.images is None:
         minutes = DEFAULT_MINUTES
-    job = TrainJob(
+    return TrainJob(
         style=request.style,
         photos=request.photos,
         paintings=request.paintings,
         out=request.folder,
         budget=Budget(minutes=minutes, images=request.images),
-        config=TrainConfig(preset=request.preset, crop_px=request.crop, seed=request.seed),
+        config=recipe(
+            request.preset,
+            crop_px=request.crop,
+            batch_size=request.batch,
+            content_loss=request.content,
+            seed=request.seed,
+        ),
         licence=request.licence,
+        ranks=request.ranks,
+        begin=choose_beginning(resume=request.resume, replace=request.replace),
     )
-    return train(job, lambda event: on_progress(_as_progress(event)))
 
 
 def _as_progress(event: "TrainEvent") -> Progress:

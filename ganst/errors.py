@@ -15,3 +15,7 @@ class WeightsError(ValueError):
 
 class ExportError(RuntimeError):
     """An exported style does not compute what the style does."""
+
+
+class CheckpointError(TrainingError):
+    """A training checkpoint cannot be read, written, or gone on with."""

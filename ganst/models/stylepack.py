@@ -3,6 +3,7 @@
 NAME/
   generator.safetensors    the checkpoint that is used ("final")
   early.safetensors        another checkpoint of the same training, for corrections
+  best.safetensors         the one that its evaluations liked best, if that is not the final one
   card.json                architecture, data, licences, cost, digest
   calibration.safetensors  what the scorer knows of this style (written by calibration)
 """
@@ -25,7 +26,11 @@ from ganst.models.generator import GeneratorConfig, ResnetGenerator
 FORMAT_VERSION = 1
 CALIBRATION_FILE = "calibration.safetensors"
 _CARD_FILE = "card.json"
-_WEIGHT_FILES = {"final": "generator.safetensors", "early": "early.safetensors"}
+_WEIGHT_FILES = {
+    "final": "generator.safetensors",
+    "early": "early.safetensors",
+    "best": "best.safetensors",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +106,15 @@ def load_generator(pack: StylePack, checkpoint: str = "final") -> ResnetGenerato
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step: a killed writer leaves the old file or the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:  # a full disk gets back what was taken of it
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -10,6 +10,17 @@ from torch import Tensor
 from ganst.pixels import to_model
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A square of one image, `side` source pixels wide."""
+
+    index: int
+    top: int
+    left: int
+    side: int
+    is_mirrored: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ImageBank:
     """Images of any sizes, uint8 `[3, H, W]`, on the device that trains."""
@@ -21,30 +32,38 @@ class ImageBank:
         """Keep `images` at no more than `largest_side` pixels a side."""
         return cls(tuple(_fit(image, largest_side).to(device) for image in images))
 
-    def crops(
-        self,
-        count: int,
-        size: int,
-        zoom: tuple[float, float],
-        generator: torch.Generator,
-    ) -> Tensor:
-        """Floats `[count, 3, size, size]` in [-1, 1]: random images, places, zooms and mirrorings.
+    def draw(
+        self, count: int, size: int, zoom: tuple[float, float], generator: torch.Generator
+    ) -> list[Window]:
+        """`count` random windows for crops of `size` pixels: random images, places, zooms and mirrorings.
 
         A zoom of z shows 1/z of the pixels of a side: `size / z` source pixels become `size`.
         """
-        return torch.stack([self._crop(size, zoom, generator) for _ in range(count)])
+        return [self._draw(size, zoom, generator) for _ in range(count)]
 
-    def _crop(self, size: int, zoom: tuple[float, float], generator: torch.Generator) -> Tensor:
+    def cut(self, windows: Sequence[Window], size: int) -> Tensor:
+        """Floats `[len(windows), 3, size, size]` in [-1, 1]."""
+        return torch.stack([self._cut(window, size) for window in windows])
+
+    def _draw(self, size: int, zoom: tuple[float, float], generator: torch.Generator) -> Window:
         draw = torch.rand(4, generator=generator).tolist()
-        image = self.images[int(torch.randint(len(self.images), (1,), generator=generator))]
-        height, width = image.shape[-2:]
+        index = int(torch.randint(len(self.images), (1,), generator=generator))
+        height, width = self.images[index].shape[-2:]
         side = min(round(size / (zoom[0] + (zoom[1] - zoom[0]) * draw[0])), height, width)
         top, left = int(draw[1] * (height - side + 1)), int(draw[2] * (width - side + 1))
-        window = to_model(image[:, top : top + side, left : left + side])
+        return Window(index=index, top=top, left=left, side=side, is_mirrored=draw[3] < 0.5)
+
+    def _cut(self, window: Window, size: int) -> Tensor:
+        bottom, right = window.top + window.side, window.left + window.side
+        pixels = self.images[window.index][:, window.top : bottom, window.left : right]
         crop = F.interpolate(
-            window[None], size=(size, size), mode="bilinear", antialias=True, align_corners=False
+            to_model(pixels)[None],
+            size=(size, size),
+            mode="bilinear",
+            antialias=True,
+            align_corners=False,
         )[0]
-        return crop.flip(-1) if draw[3] < 0.5 else crop
+        return crop.flip(-1) if window.is_mirrored else crop
 
 
 def _fit(image: Tensor, largest_side: int) -> Tensor:

@@ -18,15 +18,19 @@ class Budget:
         if (self.minutes or self.images or 0) <= 0:
             raise ValueError(f"a budget must be positive: got {self.minutes or self.images}")
 
-    def progress(self, *, elapsed_s: float, num_images: int) -> float:
-        """The share of the budget that is spent, 0 to 1."""
-        spent = elapsed_s / 60 / self.minutes if self.minutes else num_images / (self.images or 1)
-        return min(spent, 1.0)
+    def progress(self, *, elapsed_s: float, num_images: int, reserve_s: float = 0.0) -> float:
+        """The share of the budget that is spent, 0 to 1; of minutes, `reserve_s` are not for training."""
+        if self.minutes is None:
+            return min(num_images / (self.images or 1), 1.0)
+        return min(elapsed_s / max(60 * self.minutes - reserve_s, 1e-9), 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """Weights, rates and sizes of the CUT objective (arXiv:2007.15651) as this project trains it."""
+    """Weights, rates and sizes; the defaults are those of the CUT objective (arXiv:2007.15651) here.
+
+    What other presets are trained with stands in `recipes`.
+    """
 
     preset: str = "fast"
     crop_px: int = 128
@@ -44,7 +48,11 @@ class TrainConfig:
     lambda_strokes: float = 90.0
     lambda_flat: float = 30.0
     flat_below: float = 0.06  # contrast under which a place of a photo is to stay without texture
-    augment_probability: float = 0.6
+    lambda_cycle: float = 10.0  # CycleGAN's way there and back
+    replay_size: int = 50  # earlier fakes that CycleGAN's discriminators see again
+    content_loss: str = "mse"  # of dagan: mse, or ce for cross-entropy
+    lambda_content: float = 10.0
+    augment_probability: float = 0.6  # 0: discriminators see images as they are
     ema_half_life_images: float = 1_000
     early_at: float = 0.7  # share of the budget at which the pack's second checkpoint is taken
     photo_zoom: tuple[float, float] = (0.5, 1.6)

@@ -17,6 +17,33 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
     return (fake_logits - 1).square().mean()
 
 
+def cross_entropy_discriminator_loss(
+    real_logits: Tensor, fake_logits: Tensor, *, real_label: float = 0.9
+) -> Tensor:
+    """Cross-entropy: real to `real_label`, fake to 0. A label under 1 keeps D from being too sure.
+
+    One-sided label smoothing (Salimans 2016, arXiv:1606.03498, section 3.4); mean of both halves.
+    """
+    real = F.binary_cross_entropy_with_logits(real_logits, torch.full_like(real_logits, real_label))
+    fake = F.binary_cross_entropy_with_logits(fake_logits, torch.zeros_like(fake_logits))
+    return 0.5 * (real + fake)
+
+
+def cross_entropy_generator_loss(fake_logits: Tensor) -> Tensor:
+    """Cross-entropy: fake to 1 (Goodfellow 2014, arXiv:1406.2661, the form that does not saturate)."""
+    return F.binary_cross_entropy_with_logits(fake_logits, torch.ones_like(fake_logits))
+
+
+def content_loss(fakes: Tensor, sources: Tensor, kind: str) -> Tensor:
+    """Pixel by pixel: `mse` of images in [-1, 1], or `ce`, the cross-entropy of images in [0, 1].
+
+    The cross-entropy of a copy is not 0 but the entropy of its source.
+    """
+    if kind == "mse":
+        return F.mse_loss(fakes, sources)
+    return F.binary_cross_entropy((fakes + 1) / 2, (sources + 1) / 2)
+
+
 def colour_loss(sources: Tensor, fakes: Tensor, factor: int = 16) -> Tensor:
     """Mean absolute difference of the images averaged over `factor` x `factor` pixels, in [0, 2].
 

@@ -4,43 +4,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from ganst.errors import TrainingError
 from ganst.models.stylepack import load_stylepack
-from ganst.training.config import Budget, TrainConfig
-from pipelines.train import TrainJob, read_images, train
-
-_TINY = TrainConfig(preset="tiny", crop_px=32, batch_size=2)
+from ganst.training.config import TrainConfig
+from pipelines.train import train
+from pipelines.training.pictures import read_pictures
+from tests.pipelines.trainings import make_job, make_pictures
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
-    rng = np.random.default_rng(0)
-    for folder in ("photos", "paintings"):
-        (tmp_path / folder).mkdir()
-        for n in range(2):
-            pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / folder / f"{n}.png")
-    return tmp_path / "photos", tmp_path / "paintings"
-
-
-def _job(folders: tuple[Path, Path], out: Path) -> TrainJob:
-    return TrainJob(
-        style="ink",
-        photos=folders[0],
-        paintings=folders[1],
-        out=out,
-        budget=Budget(images=8),
-        config=_TINY,
-        licence="CC0-1.0",
-    )
+    return make_pictures(tmp_path)
 
 
 def test_training_leaves_a_pack_whose_card_tells_what_it_was_made_of(folders, tmp_path: Path):
-    pack = load_stylepack(train(_job(folders, tmp_path / "ink")))
+    pack = load_stylepack(train(make_job(folders, tmp_path)))
     assert pack.checkpoints == ("final", "early")
     assert pack.card["data"] == {"photos": 2, "paintings": 2, "licence": "CC0-1.0"}
     assert pack.card["training"]["images"] == 8
@@ -52,16 +33,16 @@ def test_pictures_that_cannot_be_used_are_left_out(folders, caplog):
     (photos / "broken.jpg").write_bytes(b"")
     (photos / "notes.txt").write_text("no picture")
     Image.new("RGB", (4, 4)).save(photos / "small.png")
-    assert len(read_images(photos, smallest_side_px=16)) == 2
+    assert len(read_pictures(photos, smallest_side_px=16)) == 2
     assert "broken.jpg" in caplog.text
     assert "4x4 is smaller than 16" in caplog.text
 
 
 def test_a_folder_without_pictures_is_refused_by_name(tmp_path: Path):
     with pytest.raises(TrainingError, match=f"{tmp_path} holds no usable picture"):
-        read_images(tmp_path, smallest_side_px=16)
-    with pytest.raises(TrainingError, match="is not a folder"):
-        read_images(tmp_path / "missing", smallest_side_px=16)
+        read_pictures(tmp_path, smallest_side_px=16)
+    with pytest.raises(TrainingError, match="neither a folder nor a picture"):
+        read_pictures(tmp_path / "missing", smallest_side_px=16)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +54,7 @@ def test_a_folder_without_pictures_is_refused_by_name(tmp_path: Path):
     ],
 )
 def test_a_job_that_makes_no_sense_is_refused_before_it_starts(folders, tmp_path, changes, message):
-    job = _job(folders, tmp_path / "ink")
+    job = make_job(folders, tmp_path)
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(job, **changes)
 
@@ -102,9 +83,9 @@ def test_training_imports_neither_prefect_nor_dask_nor_pydantic():
 
 
 def test_a_pack_is_trained_further_and_its_card_says_so(folders, tmp_path: Path):
-    first = load_stylepack(train(_job(folders, tmp_path / "ink")))
+    first = load_stylepack(train(make_job(folders, tmp_path)))
     (tmp_path / "more").mkdir()
-    job = dataclasses.replace(_job(folders, tmp_path / "more" / "ink"), start=first.path)
+    job = dataclasses.replace(make_job(folders, tmp_path / "more"), start=first.path)
     second = load_stylepack(train(job))
     assert second.digest != first.digest
     assert second.card["started_from"]["digest"] == first.digest

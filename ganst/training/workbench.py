@@ -1,0 +1,120 @@
+"""What every objective works with: randomness, ranks, precision, augmentation, and how to update."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganst.errors import TrainingError
+from ganst.inference import choose_precision
+from ganst.training.augment import augment
+from ganst.training.config import TrainConfig
+from ganst.training.ranks import ALONE, Ranks
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+MAX_NONFINITE_STEPS = 20  # in a row; a few are bad luck, this many are divergence
+_BETAS = (0.5, 0.999)
+
+
+class Workbench:
+    """Shared by the objective and the loop of one training.
+
+    The factors are 1 until a guard changes them: `rate_factor` scales the learning rate,
+    `content_factor` the losses that hold on to the photo, `style_factor` those that pull to the paintings.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        device: torch.device,
+        random: torch.Generator,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.config, self.device, self.random, self.ranks = config, device, random, ranks
+        wanted = choose_precision() if config.precision == "auto" else config.precision
+        self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=wanted == "bf16")
+        self.is_tuned = False  # the generator came from a style pack
+        self.augment_probability = config.augment_probability
+        self.rate_factor = self.content_factor = self.style_factor = 1.0
+        self.nonfinite_steps = 0
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a step, over all ranks."""
+        return self.ranks.size * self.config.batch_size
+
+    def place(self, module: ModuleT) -> ModuleT:
+        """Start weights, on the device that trains."""
+        return init_weights(module, self.random).to(self.device)
+
+    def adam(self, *modules: nn.Module) -> torch.optim.Adam:
+        """The optimizer of all GANs here; its rate is set before each step."""
+        parameters = [p for module in modules for p in module.parameters()]
+        return torch.optim.Adam(parameters, self.config.learning_rate, _BETAS)
+
+    def augmented(self, images: Tensor) -> Tensor:
+        """What a discriminator is to see of this rank's `images`."""
+        if self.augment_probability == 0:
+            return images
+        return augment(images, self.random, self.augment_probability, self.ranks)
+
+    def update(
+        self, optimizer: torch.optim.Optimizer, terms: Mapping[str, Tensor]
+    ) -> dict[str, float]:
+        """Step down the sum of `terms`, means over this rank's images; their means over all ranks.
+
+        Nothing moves if one of them is not finite.
+
+        Raises:
+            NotFiniteError: For the twentieth time in a row.
+
+        """
+        optimizer.zero_grad(set_to_none=True)
+        losses = torch.stack(list(terms.values()))
+        losses.sum().backward()
+        losses = losses.detach()
+        self.ranks.average_([losses, *_gradients(optimizer)])
+        told = dict(zip(terms, losses.tolist(), strict=True))
+        if torch.isfinite(losses).all():
+            self.nonfinite_steps = 0
+            optimizer.step()
+        else:
+            self._count_nonfinite()
+        return told
+
+    def _count_nonfinite(self) -> None:
+        self.nonfinite_steps += 1
+        if self.nonfinite_steps >= MAX_NONFINITE_STEPS:
+            raise NotFiniteError(
+                f"training diverged: the loss was not finite {self.nonfinite_steps} times in a row; "
+                f"try a lower learning rate (now {self.config.learning_rate * self.rate_factor:g})"
+            )
+
+
+class NotFiniteError(TrainingError):
+    """The loss stays infinite or no number."""
+
+
+def init_weights(module: ModuleT, generator: torch.Generator) -> ModuleT:
+    """Weights from normal(0, 0.02) as in CycleGAN, biases zero, all drawn from `generator`.
+
+    Scales of a norm stay one.
+    """
+    for name, parameter in module.named_parameters():
+        if parameter.dim() > 1:
+            nn.init.normal_(parameter, 0.0, 0.02, generator=generator)
+        elif name.endswith("bias"):
+            nn.init.zeros_(parameter)
+    for name, buffer in module.named_buffers():
+        # Spectral norm starts its power iteration from vectors of torch's global generator.
+        if name.endswith(("._u", "._v")):
+            buffer.copy_(F.normalize(torch.randn(buffer.shape, generator=generator), dim=0))
+    return module
+
+
+def _gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    return [p.grad for p in parameters if p.grad is not None]

@@ -1,0 +1,1 @@
+"""Training as files, processes and clocks: jobs, data, checkpoints, ranks, gangs."""

@@ -1,0 +1,87 @@
+import dataclasses
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ganst.errors import TrainingError
+from ganst.models.stylepack import load_stylepack
+from ganst.training.loop import TrainEvent
+from pipelines.train import train
+from tests.pipelines.trainings import (
+    command,
+    make_job,
+    make_pictures,
+    run,
+    start,
+    wait_for_checkpoint,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> tuple[Path, Path]:
+    return make_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+def _curve(job) -> list[TrainEvent]:
+    events: list[TrainEvent] = []
+    train(job, events.append)
+    return events
+
+
+def test_two_ranks_train_as_one_with_twice_the_batch(folders, tmp_path: Path):
+    job = make_job(folders, tmp_path / "two", images=200)  # 50 steps
+    # Sums in another order differ in the last bit. At the usual rate Adam and the kinks of L1 make a
+    # tenth of it within 50 steps; a low rate keeps it as small as it is.
+    slow = dataclasses.replace(job.config, learning_rate=1e-5, warm_up=0.0)
+    job = dataclasses.replace(job, config=slow)
+    two = _curve(dataclasses.replace(job, ranks=2))
+    doubled = dataclasses.replace(slow, batch_size=2 * slow.batch_size)
+    one = _curve(dataclasses.replace(job, out=tmp_path / "one" / "ink", config=doubled))
+    assert len(two) == 50
+    for ours, theirs in zip(two, one, strict=True):
+        assert ours.losses == pytest.approx(theirs.losses, rel=1e-3, abs=1e-5), ours.step
+
+
+def test_a_gang_whose_rank_is_killed_starts_again_from_the_last_checkpoint(folders, tmp_path):
+    straight = load_stylepack(
+        train(dataclasses.replace(make_job(folders, tmp_path / "straight", images=80), ranks=2))
+    )
+    with start(*command(folders, tmp_path, "--images", "80", "--ranks", "2")) as process:
+        wait_for_checkpoint(process, tmp_path)
+        os.kill(_ranks(process.pid)[1], signal.SIGKILL)
+        _, told = process.communicate(timeout=100)
+    assert process.returncode == 0, told
+    assert "rank 1 died (SIGKILL)" in told
+    assert "all 2 ranks start again from the last checkpoint (1 of 3)" in told
+    assert load_stylepack(tmp_path / "ink").digest == straight.digest
+
+
+def test_ctrl_c_ends_all_ranks_and_leaves_a_checkpoint(folders, tmp_path: Path):
+    args = ("--images", "80", "--ranks", "2")
+    with start(*command(folders, tmp_path, *args)) as process:
+        wait_for_checkpoint(process, tmp_path)
+        ranks = _ranks(process.pid)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "with --resume goes on from here" in told
+    assert not any(psutil.pid_exists(pid) for pid in ranks)
+    assert run(*command(folders, tmp_path, *args, "--resume")).returncode == 0
+
+
+def test_what_one_rank_refuses_the_command_refuses(folders, tmp_path: Path):
+    job = dataclasses.replace(make_job(folders, tmp_path), ranks=2, paintings=tmp_path)
+    with pytest.raises(TrainingError, match="holds no usable picture"):
+        train(job)
+
+
+def _ranks(pid: int) -> list[int]:
+    """Process ids of the ranks in their order; the helper of multiprocessing is none."""
+    children = psutil.Process(pid).children()
+    ranks = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child.pid for child in sorted(ranks, key=lambda child: child.create_time())]
