@@ -20,7 +20,7 @@ def _schema(table: str, *fields: pa.Field) -> pa.Schema:
 
 _SOURCE = _field("source", pa.string(), "path below the photo folder, POSIX")
 _SHA = _field("source_sha256", pa.string(), "of the source's bytes at ingest", "hex")
-_GROUP = _field("group", pa.string(), "photos that belong together; the parent folder, '.' on top")
+_GROUP = _field("group", pa.string(), "photos that belong together; if not set: the parent folder")
 _CHECKPOINT = _field("checkpoint", pa.string(), "checkpoint of the style pack")
 _PRECISION = _field("precision", pa.string(), "bf16 | fp32")
 _SEED = _field("seed", pa.int64(), "seed of the run")
@@ -45,7 +45,7 @@ CATALOG = _schema(
     _field("modified", pa.string(), "the store's own stamp; a hint for re-ingest, no identity"),
     _field("format", pa.string(), "format found in the bytes, whatever the name says"),
     _GROUP,
-    _field("output", pa.string(), "path below images/ planned for it; null if rejected"),
+    _field("output", pa.string(), "path below images/ planned for it; null if there is none"),
     _field("status", pa.string(), "ok | rejected"),
     _ERROR,
     _field("note", pa.string(), "what decoding decided, e.g. first of 12 frames"),
