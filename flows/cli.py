@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import webbrowser
+from collections.abc import Sequence
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from types import FrameType
@@ -13,6 +14,7 @@ import typer
 
 from flows.failures import DONE, FAILED, STOPPED, explain
 from flows.options import (
+    DatasetOptions,
     PairOptions,
     RunOptions,
     Track,
@@ -22,6 +24,7 @@ from flows.options import (
 )
 
 if TYPE_CHECKING:
+    from flows.datasets import DatasetOutcome
     from flows.stages import Outcome
     from pipelines.progress import StageSummary
 
@@ -49,6 +52,17 @@ def run(
     from flows import verbs
 
     _tell(verbs.run(options.to_config(), work.to_compute(), correct=correct), work)
+
+
+@app.command()
+@with_option_groups
+def ingest(options: DatasetOptions, work: WorkOptions, track: Track = False) -> None:
+    """Catalog a folder of photos under a name, so that several runs over it decode it once."""
+    from flows import verbs
+    from flows.wording import dataset_lines
+
+    outcome = verbs.ingest(options.to_config(), work.to_compute(), track=track)
+    _tell_outcome(outcome, dataset_lines(outcome), work)
 
 
 @app.command()
@@ -218,23 +232,29 @@ def _status(received: list[int]) -> int:
 
 
 def _tell(outcome: "Outcome", work: WorkOptions) -> None:
-    """Print a run's outcome; a run with problems is a failure."""
+    """Print a run's outcome."""
     from flows.wording import outcome_lines
 
-    _say(outcome.to_json(), outcome_lines(outcome), work.as_json)
-    for problem in outcome.problems:
-        _complain(problem)
-    if outcome.problems:
-        raise typer.Exit(FAILED)
+    _tell_outcome(outcome, outcome_lines(outcome), work)
+
+
+def _tell_outcome(outcome: "Outcome | DatasetOutcome", text: str, work: WorkOptions) -> None:
+    _say(outcome.to_json(), text, work.as_json)
+    _fail_for(outcome.problems)
 
 
 def _tell_pairs(summary: "StageSummary", work: WorkOptions, out: str) -> None:
     from flows.wording import pairs_line
 
     _say(asdict(summary) | {"table": out}, pairs_line(summary, out), work.as_json)
-    for problem in summary.failed:
+    _fail_for(summary.failed)
+
+
+def _fail_for(problems: Sequence[str]) -> None:
+    """Work with problems is a failure."""
+    for problem in problems:
         _complain(problem)
-    if summary.failed:
+    if problems:
         raise typer.Exit(FAILED)
 
 

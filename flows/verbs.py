@@ -3,17 +3,20 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flows import stages
+from flows.datasets import DatasetOutcome, bring_up_to_date, check_dataset_config
 from flows.failures import refusing
 from flows.prefect_run import through_prefect
 from flows.settings import styles_home
 from flows.stages import IncompleteRunError, Outcome
 from flows.terminal import progress_shown
 from flows.training import TrainRequest, check_request, train_style
-from pipelines.config import ComputeConfig, RunConfig
+from pipelines.config import ComputeConfig, DatasetConfig, RunConfig
 from pipelines.progress import StageSummary
+
+T = TypeVar("T", Outcome, DatasetOutcome)
 
 
 def run(config: RunConfig, compute: ComputeConfig, *, correct: bool) -> Outcome:
@@ -25,6 +28,25 @@ def run(config: RunConfig, compute: ComputeConfig, *, correct: bool) -> Outcome:
         return nightly(config, compute, correct)
 
     return _tracked(lambda: _check(config, compute), call)
+
+
+def ingest(config: DatasetConfig, compute: ComputeConfig, *, track: bool) -> DatasetOutcome:
+    """Bring a dataset up to date."""
+
+    def call() -> DatasetOutcome:
+        from flows.ingest import ingest as ingest_flow
+
+        return ingest_flow(config, compute)
+
+    def check() -> None:
+        with refusing():
+            check_dataset_config(config, compute)
+
+    if track:
+        return _tracked(check, call)
+    with progress_shown():
+        check()
+        return bring_up_to_date(config, compute)
 
 
 def stylize(config: RunConfig, compute: ComputeConfig, *, track: bool) -> Outcome:
@@ -175,7 +197,7 @@ def style_sheet(photo: str, out: str) -> list[str]:
     return write_style_sheet(photo, styles_home(), out)
 
 
-def _tracked(check: Callable[[], None], call: Callable[[], Outcome]) -> Outcome:
+def _tracked(check: Callable[[], None], call: Callable[[], T]) -> T:
     """The outcome of a flow, also of one that ended as failed because of it."""
     with progress_shown():
         try:

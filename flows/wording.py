@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flows.datasets import DatasetOutcome
 from flows.stages import Outcome
 from pipelines.progress import StageSummary
 
@@ -19,6 +20,21 @@ def outcome_lines(outcome: Outcome) -> str:
     lines += [_work(outcome), f"page   {outcome.run}/report.html"]
     lines.append(f"table  {outcome.run}/report.parquet")
     return "\n".join(line for line in lines if line)
+
+
+def dataset_lines(outcome: DatasetOutcome) -> str:
+    """Counts, speed, and where the catalog is."""
+    total, stage = outcome.stage.total, outcome.stage
+    counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items() if count)
+    speed = f"{outcome.images_per_second} images/s, {stage.done} read in {stage.seconds:.1f} s"
+    return "\n".join(
+        [
+            f"{total} files: {counts or 'nothing'}",
+            speed if stage.done else "nothing to do: all of it was done before",
+            f"table  {outcome.folder}/catalog.parquet",
+            f"use    dataset:{outcome.dataset}",
+        ]
+    )
 
 
 def pairs_line(summary: StageSummary, out: str) -> str:
