@@ -170,6 +170,7 @@ def test_groups_of_the_dataset_hold_for_its_runs_unless_a_run_has_its_own(
     table = tmp_path / "groups.csv"
     table.write_text("source,group\nphoto00.jpg,shoot\nphoto01.jpg,shoot\n")
     dataset = made(photos, home, groups=str(table))
+    (photos / "photo00.jpg").write_bytes(file_of(smooth(50, 20), "JPEG"))  # since the dataset
     own = tmp_path / "own.csv"
     own.write_text("source,group\nphoto01.jpg,mine\n")
 
