@@ -1,18 +1,16 @@
 """The command line. Verbs import what they need when they are called: `ganst --help` is instant."""
 
 import json
-import signal
 import sys
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from flows.failures import DONE, FAILED, STOPPED, explain
+from flows.failures import DONE, FAILED, explain
 from flows.options import (
     DatasetOptions,
     PairOptions,
@@ -22,6 +20,7 @@ from flows.options import (
     WorkOptions,
     with_option_groups,
 )
+from flows.stopping import signals_heard
 
 if TYPE_CHECKING:
     from flows.datasets import DatasetOutcome
@@ -203,32 +202,19 @@ def style_sheet(
 
 def main() -> NoReturn:
     """Run a verb; the exit status says how it went, and no user's mistake shows a traceback."""
-    received: list[int] = []
-
-    def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        received.append(number)
-        raise KeyboardInterrupt  # ends every `with`: the embedded server, the workers
-
-    for number in STOPPED:
-        signal.signal(number, stop)
-    sys.exit(_status(received))
+    with signals_heard():
+        sys.exit(_status())
 
 
-def _status(received: list[int]) -> int:
-    """Run a verb; `received` fills with the signals that stopped it."""
+def _status() -> int:
     try:
-        status = app(standalone_mode=False) or DONE
-    except BaseException as error:
-        # An interrupt in the middle of an import comes out as any error.
-        sentence, status = explain(error) if isinstance(error, Exception) else (None, FAILED)
-        if not received and sentence is None:
+        return app(standalone_mode=False) or DONE
+    except Exception as error:
+        sentence, status = explain(error)
+        if sentence is None:
             raise
-        if not received:
-            _complain(sentence or "")
-    if not received:
+        _complain(sentence)
         return status
-    _complain("stopped; the same command again goes on from here")
-    return STOPPED[received[0]]
 
 
 def _tell(outcome: "Outcome", work: WorkOptions) -> None:

@@ -11,6 +11,7 @@ from flows.failures import refusing
 from flows.prefect_run import through_prefect
 from flows.settings import styles_home
 from flows.stages import IncompleteRunError, Outcome
+from flows.stopping import stoppable
 from flows.terminal import progress_shown
 from flows.training import TrainRequest, check_request, train_style
 from pipelines.config import ComputeConfig, DatasetConfig, RunConfig
@@ -19,6 +20,7 @@ from pipelines.progress import StageSummary
 T = TypeVar("T", Outcome, DatasetOutcome)
 
 
+@stoppable
 def run(config: RunConfig, compute: ComputeConfig, *, correct: bool) -> Outcome:
     """Call the nightly flow."""
 
@@ -30,6 +32,7 @@ def run(config: RunConfig, compute: ComputeConfig, *, correct: bool) -> Outcome:
     return _tracked(lambda: _check(config, compute), call)
 
 
+@stoppable
 def ingest(config: DatasetConfig, compute: ComputeConfig, *, track: bool) -> DatasetOutcome:
     """Bring a dataset up to date."""
 
@@ -49,6 +52,7 @@ def ingest(config: DatasetConfig, compute: ComputeConfig, *, track: bool) -> Dat
         return bring_up_to_date(config, compute)
 
 
+@stoppable
 def stylize(config: RunConfig, compute: ComputeConfig, *, track: bool) -> Outcome:
     """Ingest and stylize."""
 
@@ -66,6 +70,7 @@ def stylize(config: RunConfig, compute: ComputeConfig, *, track: bool) -> Outcom
         return stages.run_through(out, compute, ("ingest", "stylize"))
 
 
+@stoppable
 def score(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
     """Score the outputs of a RUN."""
 
@@ -81,6 +86,7 @@ def score(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
         return stages.run_through(out, compute, ("score",))
 
 
+@stoppable
 def score_folders(pairs: Sequence[str], compute: ComputeConfig) -> StageSummary:
     """Score the outputs of any tool: folders of photos and outputs, style, and file to write."""
     from pipelines.score import score_pairs
@@ -96,6 +102,7 @@ def score_folders(pairs: Sequence[str], compute: ComputeConfig) -> StageSummary:
         return score_pairs(sources, outputs, pack, out, compute, stages.tell_listener)
 
 
+@stoppable
 def correct(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
     """Mend or quarantine what is flagged in a RUN."""
 
@@ -111,6 +118,7 @@ def correct(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
         return stages.run_through(out, compute, ("correct",))
 
 
+@stoppable
 def report(out: str) -> Outcome:
     """Write the report of a RUN anew."""
     with refusing():
@@ -137,6 +145,7 @@ def train(request: TrainRequest, *, track: bool) -> str:
         return str(train_style(request))
 
 
+@stoppable
 def calibrate(
     style: str, photos: str, paintings: str | None, compute: ComputeConfig
 ) -> dict[str, str]:
@@ -187,6 +196,7 @@ def show_style(style: str) -> dict[str, Any]:
     return card | {"digest": pack.digest, "path": str(pack.path)}
 
 
+@stoppable
 def style_sheet(photo: str, out: str) -> list[str]:
     """Write the sheet; gives the names of the styles on it."""
     from pipelines.style_sheet import write_style_sheet
