@@ -10,6 +10,7 @@ from upath import UPath
 
 from ganst.inference import Precision, choose_precision
 from ganst.models.stylepack import StylePack, load_stylepack
+from ganst.scoring.columns import SCORER_VERSION
 from pipelines.config import NOT_IDENTITY, RunConfig
 from pipelines.errors import RunConflictError, UnknownRunError
 from pipelines.facts import check_identity, first_facts, read_facts, write_facts
@@ -207,9 +208,6 @@ def first_params(run: Run) -> dict[str, Any]:
 
 def first_attempt_id(run: Run, source_sha256: str) -> str:
     """The id of the first attempt on a source."""
-    # Here: it brings scikit-learn along, seconds that a worker who only stylizes can do without.
-    from ganst.scoring.columns import SCORER_VERSION
-
     return attempt_id(
         source_sha256=source_sha256,
         style_digest=run.pack.digest,

@@ -7,6 +7,8 @@ the *bytes* it starts from. So the key of a row in STYLIZED and in the attempts 
 
 import pyarrow as pa
 
+from ganst.scoring.columns import COLUMN_NAMES
+
 SCHEMA_VERSION = "1"
 
 
@@ -91,8 +93,6 @@ REPORT = _schema(
 
 def attempts_schema() -> pa.Schema:
     """One row per image ever made: lineage, judgement, then every score column as float64."""
-    from ganst.scoring.columns import COLUMN_NAMES  # here: the other schemas need no scores
-
     scores = (_field(name, pa.float64(), "score column") for name in COLUMN_NAMES)
     return _schema("attempts", *_ATTEMPT_FIELDS, *scores)
 
