@@ -72,6 +72,8 @@ class Signals:
 
     def leave(self) -> NoReturn:
         """End this process and those it started, at once and without Python's farewell."""
+        for number in STATUSES:  # another signal must not come in between
+            signal.signal(number, signal.SIG_IGN)
         import psutil
 
         for child in psutil.Process().children(recursive=True):
