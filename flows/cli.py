@@ -1,18 +1,18 @@
 """The command line. Verbs import what they need when they are called: `ganst --help` is instant."""
 
 import json
-import signal
 import sys
 import webbrowser
+from collections.abc import Sequence
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from flows.failures import DONE, FAILED, STOPPED, explain
+from flows.failures import DONE, FAILED, explain
 from flows.options import (
+    DatasetOptions,
     PairOptions,
     RunOptions,
     Track,
@@ -20,8 +20,10 @@ from flows.options import (
     WorkOptions,
     with_option_groups,
 )
+from flows.stopping import signals_heard
 
 if TYPE_CHECKING:
+    from flows.datasets import DatasetOutcome
     from flows.stages import Outcome
     from pipelines.progress import StageSummary
 
@@ -49,6 +51,17 @@ def run(
     from flows import verbs
 
     _tell(verbs.run(options.to_config(), work.to_compute(), correct=correct), work)
+
+
+@app.command()
+@with_option_groups
+def ingest(options: DatasetOptions, work: WorkOptions, track: Track = False) -> None:
+    """Catalog a folder of photos under a name, so that several runs over it decode it once."""
+    from flows import verbs
+    from flows.wording import dataset_lines
+
+    outcome = verbs.ingest(options.to_config(), work.to_compute(), track=track)
+    _tell_outcome(outcome, dataset_lines(outcome), work)
 
 
 @app.command()
@@ -226,52 +239,45 @@ def style_sheet(
 
 def main() -> NoReturn:
     """Run a verb; the exit status says how it went, and no user's mistake shows a traceback."""
-    received: list[int] = []
-
-    def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        received.append(number)
-        raise KeyboardInterrupt  # ends every `with`: the embedded server, the workers
-
-    for number in STOPPED:
-        signal.signal(number, stop)
-    sys.exit(_status(received))
+    with signals_heard():
+        sys.exit(_status())
 
 
-def _status(received: list[int]) -> int:
-    """Run a verb; `received` fills with the signals that stopped it."""
+def _status() -> int:
     try:
-        status = app(standalone_mode=False) or DONE
-    except BaseException as error:
-        # An interrupt in the middle of an import comes out as any error.
-        sentence, status = explain(error) if isinstance(error, Exception) else (None, FAILED)
-        if not received and sentence is None:
+        return app(standalone_mode=False) or DONE
+    except Exception as error:
+        sentence, status = explain(error)
+        if sentence is None:
             raise
-        if not received:
-            _complain(sentence or "")
-    if not received:
+        _complain(sentence)
         return status
-    _complain("stopped; the same command again goes on from here")
-    return STOPPED[received[0]]
 
 
 def _tell(outcome: "Outcome", work: WorkOptions) -> None:
-    """Print a run's outcome; a run with problems is a failure."""
+    """Print a run's outcome."""
     from flows.wording import outcome_lines
 
-    _say(outcome.to_json(), outcome_lines(outcome), work.as_json)
-    for problem in outcome.problems:
-        _complain(problem)
-    if outcome.problems:
-        raise typer.Exit(FAILED)
+    _tell_outcome(outcome, outcome_lines(outcome), work)
+
+
+def _tell_outcome(outcome: "Outcome | DatasetOutcome", text: str, work: WorkOptions) -> None:
+    _say(outcome.to_json(), text, work.as_json)
+    _fail_for(outcome.problems)
 
 
 def _tell_pairs(summary: "StageSummary", work: WorkOptions, out: str) -> None:
     from flows.wording import pairs_line
 
     _say(asdict(summary) | {"table": out}, pairs_line(summary, out), work.as_json)
-    for problem in summary.failed:
+    _fail_for(summary.failed)
+
+
+def _fail_for(problems: Sequence[str]) -> None:
+    """Work with problems is a failure."""
+    for problem in problems:
         _complain(problem)
-    if summary.failed:
+    if problems:
         raise typer.Exit(FAILED)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pipelines.interrupts import pause
+
 _POLL_S = 0.1
 _END_S = 10
 _SEND_S = 5
@@ -58,26 +60,28 @@ class PrefectAPI:
             EmbeddedServerError: It ended at its start, or took longer than Prefect's time limit.
 
         """
-        if self._process is None:
-            yield
-            return
-        from prefect.settings import (
-            PREFECT_API_URL,
-            PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-            PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
-            temporary_settings,
-        )
+        from prefect.settings import temporary_settings
 
-        limit_s = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
-        url = _wait(self._process, limit_s)
-        # Nobody looks for zombies on a server that ends with the flow, and the heartbeat costs a
-        # flow one second at its end (it sleeps in steps of that).
-        settings: dict[Any, Any] = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-        with temporary_settings(settings):
+        with temporary_settings(self._settings() if self._process else {}):
             try:
                 yield
             finally:
                 _send_what_is_queued()
+
+    def _settings(self) -> dict[Any, Any]:
+        """Those of the embedded server, once it answers."""
+        from prefect.settings import (
+            PREFECT_API_URL,
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+            PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+        )
+
+        assert self._process
+        limit_s = PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
+        # Nobody looks for zombies on a server that ends with the flow, and the heartbeat costs a
+        # flow one second at its end (it sleeps in steps of that).
+        url = _wait(self._process, limit_s)
+        return {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
 
 
 def _start(log: int) -> "subprocess.Popen[bytes]":
@@ -117,7 +121,7 @@ def _wait(process: "subprocess.Popen[bytes]", limit_s: float) -> str:
                     return url
             except httpx.TransportError:
                 pass
-            time.sleep(_POLL_S)
+            pause(_POLL_S)
     if process.poll() is not None:
         raise EmbeddedServerError("the embedded Prefect server ended at its start")
     raise EmbeddedServerError(f"the embedded Prefect server did not answer within {limit_s} s")

@@ -1,12 +1,10 @@
 """Exit statuses, and the one sentence for each kind of failure."""
 
-import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
-STOPPED: Mapping[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class BadArgumentsError(Exception):

@@ -11,16 +11,48 @@ import typer
 
 if TYPE_CHECKING:
     from flows.training import TrainRequest
-    from pipelines.config import ComputeConfig, RunConfig
+    from pipelines.config import ComputeConfig, DatasetConfig, RunConfig
 
 _EMPTY = inspect.Parameter.empty
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class CatalogOptions:
+    """What decides the rows of a catalog; names and defaults are those of CatalogConfig."""
+
+    photos: Annotated[
+        str, typer.Argument(help="Folder of photos: a path, an fsspec URL, or dataset:NAME.")
+    ]
+    groups: Annotated[
+        str | None,
+        typer.Option(help="CSV or Parquet with source and group; else the parent folder."),
+    ] = None
+    max_pixels: Annotated[int, typer.Option(help="Files with more pixels are rejected.")] = (
+        200_000_000
+    )
+    max_reject_share: Annotated[
+        float, typer.Option(help="Share of rejected files that is still a success.")
+    ] = 0.2
+    shard_size: Annotated[int, typer.Option(help="Images in a shard, at most.")] = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions(CatalogOptions):
+    """A dataset to make or to go on with; names and defaults are those of DatasetConfig."""
+
+    dataset: Annotated[str, typer.Option(help="Name of the dataset; dataset:NAME is its folder.")]
+
+    def to_config(self) -> "DatasetConfig":
+        """Checked values."""
+        from pipelines.config import DatasetConfig
+
+        return DatasetConfig(**asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(CatalogOptions):
     """What decides the pixels and rows of a run; names and defaults are those of RunConfig."""
 
-    photos: Annotated[str, typer.Argument(help="Folder of photos: a path or an fsspec URL.")]
     style: Annotated[str, typer.Option(help="Name of a style, or path of a style pack.")]
     out: Annotated[str, typer.Option(help="RUN folder; an earlier one is gone on with.")]
     strength: Annotated[float, typer.Option(help="0: the photo itself, 1: the full style.")] = 1.0
@@ -34,14 +66,7 @@ class RunOptions:
     precision: Annotated[
         Literal["auto", "bf16", "fp32"], typer.Option(help="auto: bf16 where it is native.")
     ] = "auto"
-    max_pixels: Annotated[int, typer.Option(help="Files with more pixels are rejected.")] = (
-        200_000_000
-    )
-    max_reject_share: Annotated[
-        float, typer.Option(help="Share of rejected files that is still a success.")
-    ] = 0.2
     alpha: Annotated[float, typer.Option(help="Outputs with p up to this are flagged.")] = 0.05
-    shard_size: Annotated[int, typer.Option(help="Images in a shard, at most.")] = 64
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
 
     def to_config(self) -> "RunConfig":

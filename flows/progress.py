@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from pipelines.interrupts import end_if_asked
+
 if TYPE_CHECKING:
     from pipelines.progress import OnProgress, Progress
 
@@ -28,6 +30,7 @@ def listening(on_progress: "OnProgress") -> Iterator[None]:
 
 def tell_listener(progress: "Progress") -> None:
     """An `OnProgress` for stages that run without Prefect."""
+    end_if_asked()
     listener = _listener.get()
     if listener:
         listener(progress)

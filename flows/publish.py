@@ -1,13 +1,15 @@
 """What a run tells Prefect: one markdown artifact, one table of failures, one event."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
+from flows.datasets import DatasetOutcome
 from flows.stages import Outcome
-from flows.wording import unjudged
+from flows.wording import dataset_lines, unjudged
 
 MAX_ROWS = 50
 
@@ -15,9 +17,14 @@ MAX_ROWS = 50
 def publish(outcome: Outcome) -> None:
     """Artifacts of a finished run, from its committed numbers."""
     create_markdown_artifact(as_markdown(outcome), key="ganst-run", description=outcome.run)
-    if outcome.problems:
-        rows = [{"problem": problem} for problem in outcome.problems[:MAX_ROWS]]
-        create_table_artifact(rows, key="ganst-problems", description=outcome.run)
+    _publish_problems(outcome.problems, outcome.run)
+
+
+def publish_dataset(outcome: DatasetOutcome) -> None:
+    """Artifacts of an ingested dataset."""
+    text = f"# {outcome.dataset}\n\n" + dataset_lines(outcome).replace("\n", "  \n") + "\n"
+    create_markdown_artifact(text, key="ganst-dataset", description=outcome.folder)
+    _publish_problems(outcome.problems, outcome.folder)
 
 
 def announce_flagged(outcome: Outcome) -> None:
@@ -80,3 +87,9 @@ def as_markdown(outcome: Outcome) -> str:
         times = [f"| {n} | {t.images} | {t.seconds:.1f} |" for n, t in summary.stages.items()]
         lines.append("\n".join(["| stage | images | seconds |", "| --- | ---: | ---: |", *times]))
     return "\n\n".join(lines) + "\n"
+
+
+def _publish_problems(problems: Sequence[str], folder: str) -> None:
+    if problems:
+        rows = [{"problem": problem} for problem in problems[:MAX_ROWS]]
+        create_table_artifact(rows, key="ganst-problems", description=folder)

@@ -1,11 +1,15 @@
 """What every flow over a RUN does: its stages as tasks, the report, artifacts, and a clear end."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
+from flows.datasets import DatasetOutcome
 from flows.publish import publish
 from flows.stages import IncompleteRunError, Outcome, run_through
 from flows.tasks import TASKS, report_task
 from pipelines.config import ComputeConfig
+
+T = TypeVar("T", Outcome, DatasetOutcome)
 
 
 def run_tasks(out: str, compute: ComputeConfig, names: Sequence[str]) -> Outcome:
@@ -15,8 +19,8 @@ def run_tasks(out: str, compute: ComputeConfig, names: Sequence[str]) -> Outcome
     return outcome
 
 
-def check(outcome: Outcome) -> Outcome:
-    """End the flow as failed if anything in the run failed.
+def check(outcome: T) -> T:
+    """End the flow as failed if anything in the run or dataset failed.
 
     Raises:
         IncompleteRunError: Shards failed, or too many files were rejected.

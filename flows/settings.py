@@ -26,6 +26,11 @@ def styles_home() -> Path:
     return ganst_home() / "styles"
 
 
+def datasets_home() -> Path:
+    """Where datasets live."""
+    return ganst_home() / "datasets"
+
+
 def set_prefect_defaults() -> None:
     """Call before Prefect is imported; what the user has set stays."""
     for name, value in _PREFECT_DEFAULTS.items():

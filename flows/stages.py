@@ -6,27 +6,29 @@ The stages are imported when they are called: they load torch, which takes secon
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flows.progress import tell_listener
-from flows.settings import styles_home
-from pipelines.config import ComputeConfig, RunConfig
+from flows.settings import datasets_home, styles_home
+from pipelines.config import ComputeConfig, RunConfig, dataset_name
 from pipelines.errors import EmptyFolderError, GanstError, UnknownRunError
 from pipelines.progress import OnProgress, StageSummary
 
 if TYPE_CHECKING:
+    from pipelines.datasets import Dataset
     from pipelines.runs import Run
     from pipelines.summary import Summary
 
-Stage = Callable[[str, ComputeConfig], StageSummary]
+Stage = Callable[..., StageSummary]
 
 DEFAULT_COMPUTE = ComputeConfig()
 
 
 class IncompleteRunError(GanstError):
-    """A run went to its end, but something in it failed; `outcome` says what."""
+    """Work went to its end, but something in it failed; `outcome` says what."""
 
-    def __init__(self, outcome: "Outcome") -> None:
+    def __init__(self, outcome: Any) -> None:  # noqa: ANN401 of a run or of a dataset
         super().__init__(" ".join(outcome.problems))
         self.outcome = outcome
 
@@ -56,14 +58,24 @@ def check_places(config: RunConfig, compute: ComputeConfig) -> None:
     """Refuse what cannot work before anything is written.
 
     Raises:
-        GanstError: No such style, no photos, or no cluster at the address.
+        GanstError: No such style, no photos, no groups, or no cluster at the address.
 
     """
     from pipelines.styles import find_style
 
     find_style(config.style, styles_home())
-    check_photos(config.photos)
+    dataset = _dataset_of(config)
+    check_photos(str(dataset.photos) if dataset else config.photos)
+    check_groups(config.groups)
     check_scheduler(compute)
+
+
+def check_groups(file: str | None) -> None:
+    """Refuse a file of groups that cannot be used."""
+    if file:
+        from pipelines.groups import read_groups
+
+        read_groups(file)
 
 
 def check_photos(photos: str) -> None:
@@ -92,44 +104,23 @@ def open_stage(config: RunConfig) -> str:
     from pipelines.styles import find_style, load_stylepack
 
     pack = load_stylepack(find_style(config.style, styles_home()))
-    known = config.model_copy(update={"home": str(styles_home())})
-    return str(open_run(known, pack).folder.root)
+    dataset = _dataset_of(config)
+    known = {"home": str(styles_home())} | ({"photos": str(dataset.photos)} if dataset else {})
+    root = dataset.root if dataset else None
+    return str(open_run(config.model_copy(update=known), pack, root).folder.root)
 
 
-def ingest_stage(
-    out: str, compute: ComputeConfig, on_progress: OnProgress = tell_listener
-) -> StageSummary:
-    """Bring the catalog up to date with the photo folder."""
-    from pipelines.ingest import ingest
+def _stage(name: str) -> Stage:
+    """The function `name` of the module of that name, called on the run of a folder."""
 
-    return ingest(load(out), compute, on_progress)
+    def stage(
+        out: str, compute: ComputeConfig, on_progress: OnProgress = tell_listener
+    ) -> StageSummary:
+        work = getattr(import_module(f"pipelines.{name}"), name)
+        summary: StageSummary = work(load(out), compute, on_progress)
+        return summary
 
-
-def stylize_stage(
-    out: str, compute: ComputeConfig, on_progress: OnProgress = tell_listener
-) -> StageSummary:
-    """Make the first output of every photo that has none."""
-    from pipelines.stylize import stylize
-
-    return stylize(load(out), compute, on_progress)
-
-
-def score_stage(
-    out: str, compute: ComputeConfig, on_progress: OnProgress = tell_listener
-) -> StageSummary:
-    """Score every output that has no score."""
-    from pipelines.score import score
-
-    return score(load(out), compute, on_progress)
-
-
-def correct_stage(
-    out: str, compute: ComputeConfig, on_progress: OnProgress = tell_listener
-) -> StageSummary:
-    """Mend what is flagged, or put it into quarantine."""
-    from pipelines.correct import correct
-
-    return correct(load(out), compute, on_progress)
+    return stage
 
 
 def report_stage(out: str, stages: Sequence[StageSummary] = ()) -> "Summary":
@@ -140,10 +131,7 @@ def report_stage(out: str, stages: Sequence[StageSummary] = ()) -> "Summary":
 
 
 STAGES: Mapping[str, Stage] = {
-    "ingest": ingest_stage,
-    "stylize": stylize_stage,
-    "score": score_stage,
-    "correct": correct_stage,
+    name: _stage(name) for name in ("ingest", "stylize", "score", "correct")
 }
 
 
@@ -166,15 +154,21 @@ def run_through(
 
 def find_problems(out: str, stages: Sequence[StageSummary], summary: "Summary") -> tuple[str, ...]:
     """One sentence for each thing for which a run has failed; none if it is well."""
-    problems = [sentence for stage in stages for sentence in stage.failed]
+    failed = tuple(sentence for stage in stages for sentence in stage.failed)
     allowed = load(out).config.max_reject_share
-    if (summary.reject_rate or 0.0) > allowed:
-        problems.append(
-            f"{summary.counts['rejected']} of {summary.sources} files were rejected"
-            f" ({summary.reject_rate:.0%}), more than the allowed {allowed:.0%}"
-            " (--max-reject-share)."
-        )
-    return tuple(problems)
+    return failed + too_many_rejects(summary.counts["rejected"], summary.sources, allowed)
+
+
+def too_many_rejects(rejected: int, total: int, allowed: float) -> tuple[str, ...]:
+    """One sentence where more than the allowed share of all files was rejected, else none."""
+    share = rejected / total if total else 0.0
+    if share <= allowed:
+        return ()
+    sentence = (
+        f"{rejected} of {total} files were rejected ({share:.0%}),"
+        f" more than the allowed {allowed:.0%} (--max-reject-share)."
+    )
+    return (sentence,)
 
 
 def load(out: str) -> "Run":
@@ -182,6 +176,16 @@ def load(out: str) -> "Run":
     from pipelines.runs import load_run
 
     return load_run(out, styles_home())
+
+
+def _dataset_of(config: RunConfig) -> "Dataset | None":
+    """The dataset, where the photos are named by one."""
+    name = dataset_name(config.photos)
+    if name is None:
+        return None
+    from pipelines.datasets import find_dataset
+
+    return find_dataset(name, datasets_home())
 
 
 def load_ingested(out: str) -> "Run":

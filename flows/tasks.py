@@ -9,8 +9,9 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import task_run
 
 from flows import stages
+from flows.datasets import DatasetOutcome, bring_up_to_date
 from flows.progress import ProgressArtifact
-from pipelines.config import ComputeConfig, RunConfig
+from pipelines.config import ComputeConfig, DatasetConfig, RunConfig
 from pipelines.errors import ClusterError, GanstError
 from pipelines.progress import StageSummary
 
@@ -30,26 +31,26 @@ async def is_worth_a_retry(_task: Any, _run: TaskRun, state: State) -> bool:  # 
     return isinstance(error, OSError | ClusterError | ShardsFailedError)
 
 
-def _run_stage(name: str, out: str, compute: ComputeConfig) -> StageSummary:
-    stage: Any = stages.STAGES[name]
-    summary: StageSummary = stage(out, compute, ProgressArtifact(name))
+# Done work is known by its files: a cached result would skip a stage that has new photos.
+_UNCACHED: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+_RETRIED: dict[str, Any] = _UNCACHED | {
+    "retries": RETRIES,
+    "retry_delay_seconds": RETRY_DELAY_S,
+    "retry_condition_fn": is_worth_a_retry,
+}
+
+
+def _retry_failed_shards(summary: StageSummary) -> None:
     if summary.failed and task_run.run_count <= RETRIES:
         raise ShardsFailedError(summary.failed[0])
-    return summary
 
 
 def _stage_task(name: str) -> StageTask:
-    # Done work is known by its files: a cached result would skip a stage that has new photos.
-    @task(
-        name=name,
-        retries=RETRIES,
-        retry_delay_seconds=RETRY_DELAY_S,
-        retry_condition_fn=is_worth_a_retry,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
+    @task(name=name, **_RETRIED)
     def stage_task(out: str, compute: ComputeConfig) -> StageSummary:
-        return _run_stage(name, out, compute)
+        summary = stages.STAGES[name](out, compute, ProgressArtifact(name))
+        _retry_failed_shards(summary)
+        return summary
 
     return stage_task
 
@@ -57,20 +58,21 @@ def _stage_task(name: str) -> StageTask:
 TASKS: Mapping[str, StageTask] = {name: _stage_task(name) for name in stages.STAGES}
 
 
-@task(name="open", cache_policy=NO_CACHE, persist_result=False)
+@task(name="open", **_UNCACHED)
 def open_task(config: RunConfig) -> str:
     """Create the RUN folder or go on with it; gives its path."""
     return stages.open_stage(config)
 
 
-@task(
-    name="report",
-    retries=RETRIES,
-    retry_delay_seconds=RETRY_DELAY_S,
-    retry_condition_fn=is_worth_a_retry,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@task(name="ingest", **_RETRIED)
+def dataset_task(config: DatasetConfig, compute: ComputeConfig) -> DatasetOutcome:
+    """Create a dataset or go on with it."""
+    outcome = bring_up_to_date(config, compute, ProgressArtifact("ingest"))
+    _retry_failed_shards(outcome.stage)
+    return outcome
+
+
+@task(name="report", **_RETRIED)
 def report_task(out: str, summaries: Sequence[StageSummary]) -> Any:  # noqa: ANN401 a Summary
     """Write report.parquet, summary.json, the page and the contact sheets."""
     return stages.report_stage(out, summaries)

@@ -3,19 +3,24 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flows import stages
+from flows.datasets import DatasetOutcome, bring_up_to_date, check_dataset_config
 from flows.failures import refusing
 from flows.prefect_run import through_prefect
 from flows.settings import styles_home
 from flows.stages import IncompleteRunError, Outcome
+from flows.stopping import stoppable
 from flows.terminal import progress_shown
 from flows.training import TrainRequest, check_request, train_style
-from pipelines.config import ComputeConfig, RunConfig
+from pipelines.config import ComputeConfig, DatasetConfig, RunConfig
 from pipelines.progress import StageSummary
 
+T = TypeVar("T", Outcome, DatasetOutcome)
 
+
+@stoppable
 def run(config: RunConfig, compute: ComputeConfig, *, correct: bool) -> Outcome:
     """Call the nightly flow."""
 
@@ -27,6 +32,27 @@ def run(config: RunConfig, compute: ComputeConfig, *, correct: bool) -> Outcome:
     return _tracked(lambda: _check(config, compute), call)
 
 
+@stoppable
+def ingest(config: DatasetConfig, compute: ComputeConfig, *, track: bool) -> DatasetOutcome:
+    """Bring a dataset up to date."""
+
+    def call() -> DatasetOutcome:
+        from flows.ingest import ingest as ingest_flow
+
+        return ingest_flow(config, compute)
+
+    def check() -> None:
+        with refusing():
+            check_dataset_config(config, compute)
+
+    if track:
+        return _tracked(check, call)
+    with progress_shown():
+        check()
+        return bring_up_to_date(config, compute)
+
+
+@stoppable
 def stylize(config: RunConfig, compute: ComputeConfig, *, track: bool) -> Outcome:
     """Ingest and stylize."""
 
@@ -44,6 +70,7 @@ def stylize(config: RunConfig, compute: ComputeConfig, *, track: bool) -> Outcom
         return stages.run_through(out, compute, ("ingest", "stylize"))
 
 
+@stoppable
 def score(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
     """Score the outputs of a RUN."""
 
@@ -59,6 +86,7 @@ def score(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
         return stages.run_through(out, compute, ("score",))
 
 
+@stoppable
 def score_folders(pairs: Sequence[str], compute: ComputeConfig) -> StageSummary:
     """Score the outputs of any tool: folders of photos and outputs, style, and file to write."""
     from pipelines.score import score_pairs
@@ -74,6 +102,7 @@ def score_folders(pairs: Sequence[str], compute: ComputeConfig) -> StageSummary:
         return score_pairs(sources, outputs, pack, out, compute, stages.tell_listener)
 
 
+@stoppable
 def correct(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
     """Mend or quarantine what is flagged in a RUN."""
 
@@ -89,6 +118,7 @@ def correct(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
         return stages.run_through(out, compute, ("correct",))
 
 
+@stoppable
 def report(out: str) -> Outcome:
     """Write the report of a RUN anew."""
     with refusing():
@@ -115,6 +145,7 @@ def train(request: TrainRequest, *, track: bool) -> str:
         return str(train_style(request))
 
 
+@stoppable
 def calibrate(
     style: str, photos: str, paintings: str | None, compute: ComputeConfig
 ) -> dict[str, str]:
@@ -165,6 +196,7 @@ def show_style(style: str) -> dict[str, Any]:
     return card | {"digest": pack.digest, "path": str(pack.path)}
 
 
+@stoppable
 def style_sheet(photo: str, out: str) -> list[str]:
     """Write the sheet; gives the names of the styles on it."""
     from pipelines.style_sheet import write_style_sheet
@@ -175,7 +207,7 @@ def style_sheet(photo: str, out: str) -> list[str]:
     return write_style_sheet(photo, styles_home(), out)
 
 
-def _tracked(check: Callable[[], None], call: Callable[[], Outcome]) -> Outcome:
+def _tracked(check: Callable[[], None], call: Callable[[], T]) -> T:
     """The outcome of a flow, also of one that ended as failed because of it."""
     with progress_shown():
         try:

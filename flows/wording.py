@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flows.datasets import DatasetOutcome
 from flows.stages import Outcome
 from pipelines.progress import StageSummary
 
@@ -30,6 +31,21 @@ def unjudged(outcome: Outcome) -> str:
     return (
         f"not judged: style {summary.style} has no calibration for these outputs, so none has a score"
         f" (ganst calibrate --style {summary.style} --photos DIR --paintings DIR)"
+    )
+
+
+def dataset_lines(outcome: DatasetOutcome) -> str:
+    """Counts, speed, and where the catalog is."""
+    total, stage = outcome.stage.total, outcome.stage
+    counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items() if count)
+    speed = f"{outcome.images_per_second} images/s, {stage.done} read in {stage.seconds:.1f} s"
+    return "\n".join(
+        [
+            f"{total} files: {counts or 'nothing'}",
+            speed if stage.done else "nothing to do: all of it was done before",
+            f"table  {outcome.folder}/catalog.parquet",
+            f"use    dataset:{outcome.dataset}",
+        ]
     )
 
 

@@ -17,7 +17,7 @@ from pipelines.errors import UnstylizableImageError
 from pipelines.images import DecodedImage, decode, encode
 from pipelines.judging import (
     JUDGEMENT_FIELDS,
-    Judge,
+    OutputsJob,
     first_output,
     load_calibration,
     read_output,
@@ -40,18 +40,6 @@ class FlaggedImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectJob:
-    """What a worker needs to know besides the images of its shard."""
-
-    photos: str
-    run: str
-    judge: Judge
-    max_side: int | None
-    max_pixels: int
-    quality: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A strategy's image as it would be delivered: bytes, and the pixels they decode to."""
 
@@ -60,7 +48,7 @@ class Candidate:
 
 
 def try_ladder(
-    image: FlaggedImage, photo: DecodedImage, job: CorrectJob, folder: RunFolder
+    image: FlaggedImage, photo: DecodedImage, job: OutputsJob, folder: RunFolder
 ) -> Iterator[tuple[Candidate | None, Row]]:
     """Candidates and their rows, in order; a candidate that cannot be made has a row as well."""
     siblings: list[Tensor] = []
@@ -82,14 +70,14 @@ def all_refused(image: FlaggedImage, why: str) -> list[Row]:
     return [_refused_row(image, index, why) for index in range(len(image.steps))]
 
 
-def _make(strategy: Strategy, photo: DecodedImage, output: str, job: CorrectJob) -> Candidate:
+def _make(strategy: Strategy, photo: DecodedImage, output: str, job: OutputsJob) -> Candidate:
     """Run a strategy and read its file back, so that what is judged is what is delivered."""
     pixels = strategy.produce(photo.pixels, _stylist(job))
-    data = encode(pixels, format=format_of(output), quality=job.quality, alpha=photo.alpha)
+    data = encode(pixels, format=format_of(output), quality=job.judge.quality, alpha=photo.alpha)
     return Candidate(data=data, pixels=decode(data, max_pixels=job.max_pixels).pixels)
 
 
-def _stylist(job: CorrectJob) -> Callable[..., Tensor]:
+def _stylist(job: OutputsJob) -> Callable[..., Tensor]:
     def stylize(image: Tensor, *, checkpoint: str, precision: str) -> Tensor:
         judge = job.judge
         stylizer = open_stylizer(
@@ -100,7 +88,7 @@ def _stylist(job: CorrectJob) -> Callable[..., Tensor]:
     return stylize
 
 
-def _parent(image: FlaggedImage, job: CorrectJob, folder: RunFolder) -> Parent:
+def _parent(image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> Parent:
     output, digest = read_output(first_output(folder, image.row["output"]), job.max_pixels)
     if digest != image.row["output_sha256"]:  # it was missing, and a killed call delivered here
         output = None
@@ -111,7 +99,7 @@ def _parent(image: FlaggedImage, job: CorrectJob, folder: RunFolder) -> Parent:
     )
 
 
-def _bench(key: str, image: FlaggedImage, job: CorrectJob, folder: RunFolder) -> Bench:
+def _bench(key: str, image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> Bench:
     known = load_calibration(job.judge.style_path)
     assert known is not None, "only calibrated runs are planned"
     donor = None

@@ -2,13 +2,20 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 ImageFormat = Literal["same", "jpeg", "png", "webp"]
 PrecisionChoice = Literal["auto", "bf16", "fp32"]
 
 # Two runs that differ only in these give the same pixels and the same rows.
-NOT_IDENTITY = frozenset({"out", "home", "max_reject_share", "shard_size"})
+NOT_IDENTITY = frozenset({"out", "home", "groups", "max_reject_share", "shard_size"})
+
+_DATASET = "dataset:"
+
+
+def dataset_name(photos: str) -> str | None:
+    """The NAME of `dataset:NAME`; None where photos is a folder or URL."""
+    return photos.removeprefix(_DATASET) if photos.startswith(_DATASET) else None
 
 
 class ComputeConfig(BaseModel):
@@ -24,12 +31,44 @@ class ComputeConfig(BaseModel):
     )
 
 
-class RunConfig(BaseModel):
-    """One run: these photos in this style into that folder."""
+class CatalogConfig(BaseModel):
+    """Photos, and what decides their rows in a catalog."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    photos: str = Field(min_length=1, description="Folder of photos: a path or an fsspec URL.")
+    photos: str = Field(
+        min_length=1, description="Folder of photos: a path, an fsspec URL, or dataset:NAME."
+    )
+    groups: str | None = Field(
+        default=None,
+        min_length=1,
+        description="CSV or Parquet with the columns source and group. None: the parent folder.",
+    )
+    max_pixels: int = Field(
+        default=200_000_000, ge=1, description="Files with more pixels are rejected undecoded."
+    )
+    max_reject_share: float = Field(
+        default=0.2, ge=0, le=1, description="Share of rejected files above which it has failed."
+    )
+    shard_size: int = Field(default=64, ge=1, description="Images in a shard, at most.")
+
+
+class DatasetConfig(CatalogConfig):
+    """One dataset: a catalog of these photos, kept under a name."""
+
+    dataset: str = Field(pattern=r"^\w[\w.-]*$", max_length=100, description="Name of the dataset.")
+
+    @field_validator("photos")
+    @classmethod
+    def _no_name(cls, photos: str) -> str:
+        if dataset_name(photos) is not None:
+            raise ValueError("a dataset is made of a folder or URL, not of a dataset")
+        return photos
+
+
+class RunConfig(CatalogConfig):
+    """One run: these photos in this style into that folder."""
+
     style: str = Field(min_length=1, description="Name of a style, or path of a style pack.")
     out: str = Field(min_length=1, description="The RUN folder: a path or an fsspec URL.")
     home: str | None = Field(default=None, description="Folder of further style packs.")
@@ -44,14 +83,7 @@ class RunConfig(BaseModel):
     precision: PrecisionChoice = Field(
         default="auto", description="auto: bf16 where the machine computes it natively."
     )
-    max_pixels: int = Field(
-        default=200_000_000, ge=1, description="Files with more pixels are rejected undecoded."
-    )
-    max_reject_share: float = Field(
-        default=0.2, ge=0, le=1, description="Share of rejected files above which a run has failed."
-    )
     alpha: float = Field(
         default=0.05, gt=0, lt=1, description="Outputs with p_anomaly up to this are flagged."
     )
-    shard_size: int = Field(default=64, ge=1, description="Images in a shard, at most.")
     seed: int = Field(default=0, ge=0, lt=2**63, description="Seed of everything random.")

@@ -13,16 +13,12 @@ from upath import UPath
 from ganst.correction.strategies import Strategy, ladder, parameters
 from ganst.scoring.columns import SCORER_VERSION
 from pipelines.attempts import attempts_by_source
-from pipelines.candidates import CorrectJob, FlaggedImage, Row, all_refused, try_ladder
+from pipelines.candidates import FlaggedImage, Row, all_refused, try_ladder
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.errors import StaleSourceError, UndecodableImageError
 from pipelines.images import shrink
-from pipelines.judging import (
-    first_output,
-    judge_of,
-    load_calibration,
-)
+from pipelines.judging import OutputsJob, first_output, load_calibration, outputs_job
 from pipelines.parquet import commit_table, read_table
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import Run, RunFolder, attempt_id, first_params
@@ -58,7 +54,7 @@ def correct(
     fault = systemic_fault(attempts) if plan.shards else None
     if fault:
         return summarize(plan, (fault,), committed=plan.skipped, rejected=0)
-    failed = run_shards(plan, compute, correct_shard, _job(run), on_progress=on_progress)
+    failed = run_shards(plan, compute, correct_shard, outputs_job(run), on_progress=on_progress)
     after = current_attempts(run)
     settled = sum(_is_settled(image, after) for image in images)
     return summarize(plan, failed, committed=settled, rejected=0)
@@ -110,7 +106,7 @@ def systemic_fault(attempts: Mapping[str, list[Row]]) -> str | None:
     )
 
 
-def correct_shard(shard: Shard[FlaggedImage], job: CorrectJob) -> ShardCount:
+def correct_shard(shard: Shard[FlaggedImage], job: OutputsJob) -> ShardCount:
     """Correct every image of the shard, then commit the rows of all candidates."""
     folder = RunFolder(open_root(job.run))
     with one_thread():
@@ -119,9 +115,8 @@ def correct_shard(shard: Shard[FlaggedImage], job: CorrectJob) -> ShardCount:
     return ShardCount(len(shard.items))
 
 
-def _correct_image(image: FlaggedImage, job: CorrectJob, folder: RunFolder) -> list[Row]:
+def _correct_image(image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> list[Row]:
     """Try the ladder until a candidate is accepted; deliver it, or quarantine the first output."""
-    output = image.row["output"]
     try:
         photo = read_source(
             open_root(job.photos), image.row["source"], image.row["source_sha256"], job.max_pixels
@@ -133,28 +128,30 @@ def _correct_image(image: FlaggedImage, job: CorrectJob, folder: RunFolder) -> l
     for candidate, row in try_ladder(image, photo, job, folder):
         rows.append(row)
         if row["decision"] == "accepted" and candidate:
-            _deliver(folder, output, candidate.data)
+            _deliver(folder, image.row, candidate.data)
             return rows
-    _quarantine(folder, output)
+    _quarantine(folder, image.row)
     return rows
 
 
-def _deliver(folder: RunFolder, output: str, data: bytes) -> None:
+def _deliver(folder: RunFolder, row: Row, data: bytes) -> None:
     """Keep the first output aside, then replace the delivered image in one step."""
-    _copy_first(folder, output, folder.superseded(output))
-    commit_bytes(folder.images(output), data)
-    folder.quarantine(output).unlink(missing_ok=True)
+    _copy_first(folder, row, folder.superseded(row["output"]))
+    commit_bytes(folder.images(row["output"]), data)
+    folder.quarantine(row["output"]).unlink(missing_ok=True)
 
 
-def _quarantine(folder: RunFolder, output: str) -> None:
+def _quarantine(folder: RunFolder, row: Row) -> None:
     """Copy the first output to quarantine/, then take it out of images/."""
-    _copy_first(folder, output, folder.quarantine(output))
-    folder.images(output).unlink(missing_ok=True)
-    folder.superseded(output).unlink(missing_ok=True)
+    _copy_first(folder, row, folder.quarantine(row["output"]))
+    folder.images(row["output"]).unlink(missing_ok=True)
+    folder.superseded(row["output"]).unlink(missing_ok=True)
 
 
-def _copy_first(folder: RunFolder, output: str, target: UPath) -> None:
-    source = first_output(folder, output)
+def _copy_first(folder: RunFolder, row: Row, target: UPath) -> None:
+    if row["output_sha256"] is None:  # what lies there now was delivered by a killed call
+        return
+    source = first_output(folder, row["output"])
     if source != target and source.exists():
         commit_bytes(target, read_bytes(source))
 
@@ -190,17 +187,6 @@ def _is_settled(image: FlaggedImage, attempts: Mapping[str, list[Row]]) -> bool:
     """Accepted once, or refused at every step."""
     mine = {row["attempt_id"]: row["decision"] for row in attempts.get(image.row["source"], [])}
     return "accepted" in mine.values() or all(key in mine for key, _ in image.steps)
-
-
-def _job(run: Run) -> CorrectJob:
-    return CorrectJob(
-        photos=str(run.photos),
-        run=str(run.folder.root),
-        judge=judge_of(run),
-        max_side=run.config.max_side,
-        max_pixels=run.config.max_pixels,
-        quality=run.config.quality,
-    )
 
 
 def _key(image: FlaggedImage) -> Key:

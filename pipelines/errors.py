@@ -26,7 +26,11 @@ class RunConflictError(GanstError):
 
 
 class UnknownRunError(GanstError):
-    """The folder is not a RUN folder."""
+    """The folder is not a RUN folder, or not that of a dataset."""
+
+
+class GroupsFileError(GanstError):
+    """The file that sets the groups of photos cannot be used."""
 
 
 class PathLeavesRootError(GanstError):

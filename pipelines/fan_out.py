@@ -5,6 +5,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipelines.errors import ClusterError
+from pipelines.interrupts import pause
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 Outcome = tuple[T, R | None, Exception | None]
+
+_POLL_S = 0.02
 
 
 def fan_out(
@@ -64,7 +67,11 @@ def _on_cluster(
     # Two a worker: when a worker dies, Dask suspects every task in its queue.
     window = 2 * max(1, sum(client.nthreads().values()))
     running = as_completed([submit(item) for item in islice(waiting, window)], loop=client.loop)
-    for future in running:
+    while not running.is_empty():
+        # Its own waiting cannot be stopped.
+        while not running.has_ready():
+            pause(_POLL_S)
+        future = next(running)
         item = owner.pop(future.key)
         try:
             error = future.exception()

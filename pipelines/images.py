@@ -43,24 +43,6 @@ class DecodedImage:
     notes: tuple[str, ...]  # what decoding decided, e.g. "first of 12 frames"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """What the header of a file says; nothing is decoded."""
-
-    width: int  # as stored: EXIF orientation not applied
-    height: int
-    mode: str
-    format: str
-
-
-def probe(data: bytes, max_pixels: int) -> Probe:
-    """Read the header. Raises `UndecodableImageError` for no image and for too many pixels."""
-    with _opened(data, max_pixels) as image:
-        return Probe(
-            width=image.width, height=image.height, mode=image.mode, format=image.format or "?"
-        )
-
-
 def decode(data: bytes, *, max_pixels: int) -> DecodedImage:
     """Decode the whole file to upright sRGB.
 

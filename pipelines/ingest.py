@@ -1,217 +1,142 @@
-"""Ingest: a folder of photos to catalog.parquet, one row per file seen, every image decoded once.
+"""Ingest: the catalog of a RUN or of a dataset, brought up to date with its folder of photos.
 
-A file whose path, size and stamp are those of a committed row is not read again.
+A row's group and output are joined here, each time anew: neither is in a committed shard.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+import logging
+from collections.abc import Collection as Values
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 from upath import UPath
 
-from pipelines.breadcrumbs import KILLED, find_killers, leave_trail, new_call
-from pipelines.cluster import count_workers
+from pipelines.collection import STAGE, Collection, Row, read_collection, row_key
 from pipelines.config import ComputeConfig
-from pipelines.errors import UndecodableImageError
-from pipelines.images import decode
-from pipelines.listing import SeenFile, list_files
+from pipelines.datasets import Dataset, load_dataset, record_in_dataset
+from pipelines.groups import Groups, read_groups
 from pipelines.naming import assign_outputs
-from pipelines.parquet import commit_table, read_parts, read_table
+from pipelines.parquet import commit_table, drop_rows, read_table
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import Run, record
 from pipelines.schema import CATALOG
-from pipelines.shards import (
-    Key,
-    Plan,
-    Shard,
-    ShardCount,
-    distinct_rows,
-    plan_shards,
-    run_shards,
-    summarize,
-)
-from pipelines.storage import open_root, read_bytes, resolve_inside
+from pipelines.shards import Key
 from pipelines.stylized import stale_sources
 
-STAGE = "ingest"
-_KEY = ("source", "bytes", "modified")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestJob:
-    """What a worker needs to know besides the files of its shard."""
-
-    photos: str
-    parts: str
-    max_pixels: int
-    call: str
+log = logging.getLogger(__name__)
 
 
 def ingest(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = None) -> StageSummary:
     """Bring the run's catalog up to date with the photo folder.
 
+    A run over a dataset takes over its rows and groups; the run's own file of groups goes first.
+
     Raises:
         EmptyFolderError: There is nothing to catalog.
+        GroupsFileError: The file of groups cannot be used.
 
     """
-    files = list_files(run.photos)
+    given = _groups_of(run.config.groups)
+    lender = _lender(run)
+    lent = _rows(lender.catalog) if lender else []
     parts = run.folder.stage(STAGE)
-    known = _known(parts, stale_sources(run.folder))
-    job = IngestJob(
-        photos=str(run.photos),
-        parts=str(parts),
-        max_pixels=run.config.max_pixels,
-        call=new_call(),
+    stale = stale_sources(run.folder)
+    drop_rows(parts, CATALOG, lambda row: _photo(row) in stale)
+    collection = Collection(
+        photos=run.photos,
+        parts=parts,
+        config=run.config,
+        borrowed=_usable(lent, lender, run, stale) if lender else {},
     )
-    plan = plan_shards(
-        STAGE,
-        [file for file in files if file.error is None],
-        key=_file_key,
-        committed=known.keys(),
-        shard_size=run.config.shard_size,
-        workers=count_workers(compute),
-    )
-    failed = run_shards(plan, compute, ingest_shard, job, on_progress=on_progress)
-    rows = _rows_of(files, known | _fresh(parts, plan))
-    # Also after a failed shard: the other photos go on, and the summary says what failed.
-    _commit_catalog(run, files, rows)
-    return _summary(plan, failed, files, rows)
+    rows, sources, summary = read_collection(collection, compute, on_progress)
+    groups = {row["source"]: row["group"] for row in lent} | dict(given.of if given else {})
+    named = [row | {"output": output} for row, output in _with_outputs(run, rows, sources)]
+    digest = _commit(run.folder.catalog, named, groups)
+    record(run, catalog_digest=digest, groups=_facts(given, sources))
+    return summary
 
 
-def ingest_shard(shard: Shard[SeenFile], job: IngestJob) -> ShardCount:
-    """Decode every file of the shard, then commit their rows."""
-    photos = open_root(job.photos)
-    parts = open_root(job.parts)
-    killers = find_killers(parts, shard.name, job.call)
-    rows: list[dict[str, Any]] = []
-    with leave_trail(parts, shard.name, job.call) as step:
-        for file in shard.items:
-            if file.source in killers:
-                rows.append(_killer_row(photos, file))
-                continue
-            step(file.source)
-            rows.append(_read_row(photos, file, job.max_pixels))
-    commit_table(parts / shard.part, pa.Table.from_pylist(rows, schema=CATALOG))
-    return ShardCount(len(rows), sum(row["status"] == "rejected" for row in rows))
+def ingest_dataset(
+    dataset: Dataset, compute: ComputeConfig, on_progress: OnProgress | None = None
+) -> StageSummary:
+    """Bring the dataset's catalog up to date with its folder; names of outputs are a run's matter.
 
+    Raises:
+        EmptyFolderError: There is nothing to catalog.
+        GroupsFileError: The file of groups cannot be used.
 
-def _read_row(photos: UPath, file: SeenFile, max_pixels: int) -> dict[str, Any]:
-    try:
-        data = read_bytes(resolve_inside(photos, file.source))
-    except PermissionError:
-        return _rejected(file, "The file may not be read (permission denied).")
-    except FileNotFoundError:
-        return _rejected(file, "The file was removed while it was being ingested.")
-    sha256 = hashlib.sha256(data).hexdigest()
-    try:
-        image = decode(data, max_pixels=max_pixels)
-    except UndecodableImageError as error:
-        return _rejected(file, str(error), sha256)
-    height, width = image.pixels.shape[1:]
-    return _row(file) | {
-        "sha256": sha256,
-        "width": width,
-        "height": height,
-        "mode": image.mode,
-        "format": image.format,
-        "status": "ok",
-        "note": "; ".join(image.notes) or None,
-    }
-
-
-def _killer_row(photos: UPath, file: SeenFile) -> dict[str, Any]:
-    data = read_bytes(resolve_inside(photos, file.source))
-    return _rejected(file, KILLED, hashlib.sha256(data).hexdigest())
-
-
-def _row(file: SeenFile) -> dict[str, Any]:
-    row = dict.fromkeys(CATALOG.names)
-    group = str(PurePosixPath(file.source).parent)
-    seen = {"source": file.source, "bytes": file.num_bytes, "modified": file.modified}
-    return row | seen | {"group": group}
-
-
-def _rejected(file: SeenFile, error: str, sha256: str | None = None) -> dict[str, Any]:
-    return _row(file) | {"sha256": sha256, "status": "rejected", "error": error}
-
-
-def _file_key(file: SeenFile) -> Key:
-    return (file.source, str(file.num_bytes), file.modified)
-
-
-def _row_key(row: Mapping[str, Any]) -> Key:
-    return (row["source"], str(row["bytes"]), row["modified"])
-
-
-def _known(parts: UPath, stale: frozenset[tuple[str, str]]) -> dict[Key, dict[str, Any]]:
-    """Committed rows that need not be made again.
-
-    A file that could not be read is tried again, and so is one whose bytes were found to be others
-    although its size and stamp are the same.
     """
-    rows = distinct_rows(read_parts(parts, CATALOG), _KEY).to_pylist()
+    given = _groups_of(dataset.config.groups)
+    collection = Collection(photos=dataset.photos, parts=dataset.parts, config=dataset.config)
+    rows, sources, summary = read_collection(collection, compute, on_progress)
+    digest = _commit(dataset.catalog, rows, given.of if given else {})
+    record_in_dataset(dataset, catalog_digest=digest, groups=_facts(given, sources))
+    return summary
+
+
+def _groups_of(file: str | None) -> Groups | None:
+    return read_groups(file) if file else None
+
+
+def _lender(run: Run) -> Dataset | None:
+    """The run's dataset, if it is still there and has been ingested."""
+    if run.dataset is None or not (run.dataset / "catalog.parquet").exists():
+        return None
+    return load_dataset(run.dataset)
+
+
+def _usable(
+    lent: Sequence[Row], lender: Dataset, run: Run, stale: Values[tuple[str, str]]
+) -> dict[Key, Row]:
+    """Rows that this run would make just so, were it to read the files itself."""
+    limit = run.config.max_pixels
+    is_same_limit = lender.config.max_pixels == limit
     return {
-        _row_key(row): row
-        for row in rows
-        if row["sha256"] is not None and (row["source"], row["sha256"]) not in stale
+        row_key(row): row
+        for row in lent
+        if row["sha256"] is not None
+        and _photo(row) not in stale
+        and (row["width"] * row["height"] <= limit if row["status"] == "ok" else is_same_limit)
     }
 
 
-def _fresh(parts: UPath, plan: Plan[SeenFile]) -> dict[Key, dict[str, Any]]:
-    paths = [parts / shard.part for shard in plan.shards]
-    tables = [read_table(path, CATALOG) for path in paths if path.exists()]
-    return {_row_key(row): row for table in tables for row in table.to_pylist()}
+def _photo(row: Row) -> tuple[str, str]:
+    return (row["source"], row["sha256"])
 
 
-def _rows_of(files: Iterable[SeenFile], rows: Mapping[Key, dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row per file, sorted by source; a file of a failed shard has none."""
-    unread = {_file_key(file): _rejected(file, file.error) for file in files if file.error}
-    have = {**rows, **unread}
-    return [have[key] for key in map(_file_key, files) if key in have]
-
-
-def _commit_catalog(run: Run, files: list[SeenFile], rows: list[dict[str, Any]]) -> None:
+def _with_outputs(
+    run: Run, rows: Sequence[Row], sources: Sequence[str]
+) -> list[tuple[Row, str | None]]:
     formats = {row["source"]: row["format"] for row in rows if row["status"] == "ok"}
     outputs = assign_outputs(
-        formats,
-        run.config.format,
-        kept=_earlier_outputs(run),
-        sources=[file.source for file in files],
+        formats, run.config.format, kept=_earlier_outputs(run), sources=sources
     )
-    named = [row | {"output": outputs.get(row["source"])} for row in rows]
-    commit_table(run.folder.catalog, pa.Table.from_pylist(named, schema=CATALOG))
-    record(run, catalog_digest=_digest(named))
+    return [(row, outputs.get(row["source"])) for row in rows]
 
 
 def _earlier_outputs(run: Run) -> dict[str, str]:
-    if not run.folder.catalog.exists():
-        return {}
-    rows = read_table(run.folder.catalog, CATALOG).to_pylist()
+    rows = _rows(run.folder.catalog)
     return {row["source"]: row["output"] for row in rows if row["output"] is not None}
 
 
-def _digest(rows: list[dict[str, Any]]) -> str:
-    """Over paths and bytes of all files, not over their stamps."""
+def _rows(catalog: UPath) -> list[Row]:
+    return read_table(catalog, CATALOG).to_pylist() if catalog.exists() else []
+
+
+def _commit(catalog: UPath, rows: Sequence[Row], groups: Mapping[str, str]) -> str:
+    """Write the catalog; gives a digest over paths and bytes of all files, not over their stamps."""
+    grouped = [row | {"group": groups.get(row["source"], row["group"])} for row in rows]
+    commit_table(catalog, pa.Table.from_pylist(grouped, schema=CATALOG))
     lines = "".join(f"{row['source']}\0{row['sha256']}\n" for row in rows)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _summary(
-    plan: Plan[SeenFile],
-    failed: tuple[str, ...],
-    files: list[SeenFile],
-    rows: list[dict[str, Any]],
-) -> StageSummary:
-    num_unread = sum(file.error is not None for file in files)
-    rejected = sum(row["status"] == "rejected" for row in rows)
-    whole = Plan(
-        stage=plan.stage,
-        shards=(),
-        total=len(files),
-        skipped=plan.skipped + num_unread,
-        started=plan.started,
-    )
-    return summarize(whole, failed, committed=len(rows), rejected=rejected)
+def _facts(given: Groups | None, sources: Sequence[str]) -> dict[str, Any] | None:
+    """Which file set the groups, for run.json; the user is told where it fits no photo at all."""
+    if given is None:
+        return None
+    found = sum(source in given.of for source in sources)
+    if not found:
+        log.warning("%s names none of the %d files, e.g. %s", given.file, len(sources), sources[0])
+    return {"file": given.file, "sha256": given.sha256, "sources": found}

@@ -13,7 +13,8 @@ from upath import UPath
 from ganst.models.stylepack import CALIBRATION_FILE
 from ganst.scoring.calibration import Calibration, CalibrationError, Judgement
 from ganst.scoring.canonical import UnsupportedImageError
-from ganst.scoring.columns import COLUMN_NAMES, SCORER_VERSION, measure
+from ganst.scoring.columns import COLUMN_NAMES, SCORER_VERSION
+from ganst.scoring.measuring import measure
 from pipelines.errors import StaleSourceError, UndecodableImageError
 from pipelines.images import DecodedImage, decode
 from pipelines.naming import format_of
@@ -35,15 +36,34 @@ class Judge:
     alpha: float
 
 
-def judge_of(run: Run) -> Judge:
-    """The judge of a run's outputs."""
-    return Judge(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputsJob:
+    """What a worker needs to know to judge outputs of a run, or to make others."""
+
+    photos: str
+    run: str
+    judge: Judge
+    max_side: int | None
+    max_pixels: int
+
+
+def outputs_job(run: Run) -> OutputsJob:
+    """The part of a run that travels to workers who score or correct."""
+    config = run.config
+    judge = Judge(
         style_path=str(run.style_path),
         style_digest=run.pack.digest,
         precision=run.precision,
-        quality=run.config.quality,
-        strength=run.config.strength,
-        alpha=run.config.alpha,
+        quality=config.quality,
+        strength=config.strength,
+        alpha=config.alpha,
+    )
+    return OutputsJob(
+        photos=str(run.photos),
+        run=str(run.folder.root),
+        judge=judge,
+        max_side=config.max_side,
+        max_pixels=config.max_pixels,
     )
 
 

@@ -1,6 +1,8 @@
 """Parquet parts: written whole, read by an explicit schema, the same bytes for the same rows."""
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,6 +44,19 @@ def list_parts(folder: UPath) -> list[UPath]:
         return []
     found = (path for path in folder.iterdir() if path.name.endswith(".parquet"))
     return sorted((path for path in found if not path.name.startswith(".")), key=lambda p: p.name)
+
+
+def drop_rows(
+    folder: UPath, schema: pa.Schema, is_dropped: Callable[[dict[str, Any]], bool]
+) -> None:
+    """Take rows out of the committed parts; a part that has none left goes."""
+    for path in list_parts(folder):
+        table = read_table(path, schema)
+        lasting = [not is_dropped(row) for row in table.to_pylist()]
+        if not any(lasting):
+            path.unlink(missing_ok=True)
+        elif not all(lasting):
+            commit_table(path, table.filter(pa.array(lasting)))
 
 
 def _column(table: pa.Table, field: pa.Field, path: UPath) -> pa.ChunkedArray | pa.Array:

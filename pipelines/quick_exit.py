@@ -1,5 +1,6 @@
 """Ending local workers without the interpreter's farewell."""
 
+import logging
 import os
 
 from distributed import Worker, WorkerPlugin
@@ -13,6 +14,10 @@ class QuickExit(WorkerPlugin):
     """
 
     name = "ganst-quick-exit"
+
+    def setup(self, worker: Worker) -> None:  # noqa: ARG002 the plugin's interface
+        """Keep quiet about work that is cancelled when a command is stopped."""
+        logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
 
     def teardown(self, worker: Worker) -> None:  # noqa: ARG002 the plugin's interface
         """End the process."""

@@ -2,27 +2,23 @@
 
 import hashlib
 import json
-import os
-import platform
-import socket
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from upath import UPath
 
 from ganst.inference import Precision, choose_precision
 from ganst.models.stylepack import StylePack, load_stylepack
+from ganst.scoring.columns import SCORER_VERSION
 from pipelines.config import NOT_IDENTITY, RunConfig
 from pipelines.errors import RunConflictError, UnknownRunError
-from pipelines.storage import commit_bytes, open_root, read_bytes, resolve_inside
+from pipelines.facts import check_identity, first_facts, read_facts, write_facts
+from pipelines.storage import open_root, resolve_inside
 from pipelines.styles import find_style
-from pipelines.version import code_digest, package_version
 
 FIRST_CHECKPOINT = "final"
-_FORMAT = 1
+_WAY_OUT = "Choose another --out, or repeat the old configuration."
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +87,7 @@ class Run:
     config: RunConfig
     pack: StylePack
     precision: Precision  # resolved, never "auto"
+    dataset: UPath | None = None  # folder of the dataset that the photos were named by
 
     @property
     def style_path(self) -> Path:
@@ -103,8 +100,8 @@ class Run:
         return open_root(self.config.photos)
 
 
-def open_run(config: RunConfig, pack: StylePack) -> Run:
-    """Create the RUN folder, or go on with it.
+def open_run(config: RunConfig, pack: StylePack, dataset: UPath | None = None) -> Run:
+    """Create the RUN folder, or go on with it; `dataset` knows rows of the same photos already.
 
     Raises:
         RunConflictError: The folder belongs to another configuration, or cannot hold a run.
@@ -114,13 +111,16 @@ def open_run(config: RunConfig, pack: StylePack) -> Run:
     photos = open_root(config.photos)
     _check_places(photos, folder.root)
     precision = choose_precision() if config.precision == "auto" else config.precision
-    run = Run(folder=folder, config=_absolute(config), pack=pack, precision=precision)
+    run = Run(
+        folder=folder, config=_absolute(config), pack=pack, precision=precision, dataset=dataset
+    )
     if folder.run_json.exists():
         facts = _read_facts(folder)
-        _check_identity(folder, facts["identity"], _identity(run))
-        _write_facts(folder, {**facts, "config": run.config.model_dump()})
+        check_identity(folder.root, facts["identity"], _identity(run), _WAY_OUT)
+        facts["config"] = run.config.model_dump()
     else:
-        _write_facts(folder, _first_facts(run))
+        facts = _first_facts(run)
+    write_facts(folder.run_json, facts | {"dataset": str(dataset) if dataset else None})
     return run
 
 
@@ -144,17 +144,22 @@ def load_run(out: str, home: Path | None) -> Run:
             f"{folder.root} was made with style {pack.name} {identity['style_digest'][:12]},"
             f" but {path} is {pack.digest[:12]}."
         )
-    precision = cast("Precision", identity["precision"])
-    return Run(folder=folder, config=config, pack=pack, precision=precision)
+    return Run(
+        folder=folder,
+        config=config,
+        pack=pack,
+        precision=cast("Precision", identity["precision"]),
+        dataset=open_root(facts["dataset"]) if facts["dataset"] else None,
+    )
 
 
-def record(run: Run, **facts: str | int | float | None) -> None:
+def record(run: Run, **facts: Any) -> None:  # noqa: ANN401 JSON values
     """Note facts in run.json, e.g. `catalog_digest`, `calibration_id`, `finished`."""
     known = _read_facts(run.folder)
     unknown = sorted(facts.keys() - known.keys())
     if unknown:
         raise ValueError(f"run.json has no field {unknown[0]!r}")
-    _write_facts(run.folder, known | facts)
+    write_facts(run.folder.run_json, known | facts)
 
 
 def is_run_folder(folder: UPath) -> bool:
@@ -203,9 +208,6 @@ def first_params(run: Run) -> dict[str, Any]:
 
 def first_attempt_id(run: Run, source_sha256: str) -> str:
     """The id of the first attempt on a source."""
-    # Here: it brings scikit-learn along, seconds that a worker who only stylizes can do without.
-    from ganst.scoring.columns import SCORER_VERSION
-
     return attempt_id(
         source_sha256=source_sha256,
         style_digest=run.pack.digest,
@@ -218,7 +220,8 @@ def first_attempt_id(run: Run, source_sha256: str) -> str:
 
 def _absolute(config: RunConfig) -> RunConfig:
     places = {"photos": str(open_root(config.photos)), "out": str(open_root(config.out))}
-    return config.model_copy(update=places)
+    groups = str(open_root(config.groups)) if config.groups else None
+    return config.model_copy(update=places | {"groups": groups})
 
 
 def _check_places(photos: UPath, root: UPath) -> None:
@@ -237,49 +240,23 @@ def _identity(run: Run) -> dict[str, Any]:
     return values | resolved
 
 
-def _check_identity(folder: RunFolder, old: dict[str, Any], new: dict[str, Any]) -> None:
-    names = sorted(old.keys() | new.keys())
-    changes = [f"{n} {old.get(n)} -> {new.get(n)}" for n in names if old.get(n) != new.get(n)]
-    if changes:
-        raise RunConflictError(
-            f"{folder.root} belongs to another configuration: {', '.join(changes)}."
-            " Choose another --out, or repeat the old configuration."
-        )
-
-
 def _first_facts(run: Run) -> dict[str, Any]:
-    return {
-        "ganst_run": _FORMAT,
-        "config": run.config.model_dump(),
-        "identity": _identity(run),
-        "style_path": str(run.pack.path),
-        "code": {"version": package_version(), "digest": code_digest()},
-        "machine": {
-            "host": socket.gethostname(),
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-        },
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "finished": None,
-        "catalog_digest": None,
-        "calibration_id": None,
-    }
+    return (
+        first_facts("run", run.config.model_dump(), _identity(run))
+        | _LATER
+        | {"style_path": str(run.pack.path)}
+    )
 
 
 def _read_facts(folder: RunFolder) -> dict[str, Any]:
-    try:
-        facts = json.loads(read_bytes(folder.run_json))
-    except FileNotFoundError as error:
-        raise UnknownRunError(f"{folder.root} is no RUN folder: it has no run.json.") from error
-    except (ValueError, NotADirectoryError) as error:
-        raise UnknownRunError(f"{folder.run_json} cannot be read: {error}.") from error
-    if not isinstance(facts, dict) or facts.get("ganst_run") != _FORMAT:
-        raise UnknownRunError(f"{folder.run_json} was not written by this version of GANST.")
-    return facts
+    return _LATER | read_facts(folder.run_json, "run")
 
 
-def _write_facts(folder: RunFolder, facts: dict[str, Any]) -> None:
-    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    commit_bytes(folder.run_json, text.encode())
+# Found out in the course of a run; an older run.json need not have all of them.
+_LATER: dict[str, Any] = {
+    "dataset": None,
+    "groups": None,
+    "catalog_digest": None,
+    "calibration_id": None,
+    "finished": None,
+}

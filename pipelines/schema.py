@@ -7,6 +7,8 @@ the *bytes* it starts from. So the key of a row in STYLIZED and in the attempts 
 
 import pyarrow as pa
 
+from ganst.scoring.columns import COLUMN_NAMES
+
 SCHEMA_VERSION = "1"
 
 
@@ -20,7 +22,7 @@ def _schema(table: str, *fields: pa.Field) -> pa.Schema:
 
 _SOURCE = _field("source", pa.string(), "path below the photo folder, POSIX")
 _SHA = _field("source_sha256", pa.string(), "of the source's bytes at ingest", "hex")
-_GROUP = _field("group", pa.string(), "photos that belong together; the parent folder, '.' on top")
+_GROUP = _field("group", pa.string(), "photos that belong together; if not set: the parent folder")
 _CHECKPOINT = _field("checkpoint", pa.string(), "checkpoint of the style pack")
 _PRECISION = _field("precision", pa.string(), "bf16 | fp32")
 _SEED = _field("seed", pa.int64(), "seed of the run")
@@ -45,7 +47,7 @@ CATALOG = _schema(
     _field("modified", pa.string(), "the store's own stamp; a hint for re-ingest, no identity"),
     _field("format", pa.string(), "format found in the bytes, whatever the name says"),
     _GROUP,
-    _field("output", pa.string(), "path below images/ planned for it; null if rejected"),
+    _field("output", pa.string(), "path below images/ planned for it; null if there is none"),
     _field("status", pa.string(), "ok | rejected"),
     _ERROR,
     _field("note", pa.string(), "what decoding decided, e.g. first of 12 frames"),
@@ -91,8 +93,6 @@ REPORT = _schema(
 
 def attempts_schema() -> pa.Schema:
     """One row per image ever made: lineage, judgement, then every score column as float64."""
-    from ganst.scoring.columns import COLUMN_NAMES  # here: the other schemas need no scores
-
     scores = (_field(name, pa.float64(), "score column") for name in COLUMN_NAMES)
     return _schema("attempts", *_ATTEMPT_FIELDS, *scores)
 

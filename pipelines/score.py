@@ -1,6 +1,5 @@
 """Score: one row per output, with every column and a verdict, committed to RUN/attempts."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +11,10 @@ from pipelines.config import ComputeConfig
 from pipelines.errors import StaleSourceError, UndecodableImageError
 from pipelines.images import shrink
 from pipelines.judging import (
-    Judge,
+    OutputsJob,
     first_output,
-    judge_of,
     load_calibration,
+    outputs_job,
     read_output,
     score_fields,
     stale_fields,
@@ -24,7 +23,7 @@ from pipelines.judging import (
 from pipelines.pairs import score_pairs
 from pipelines.parquet import commit_table, read_table
 from pipelines.progress import OnProgress, StageSummary
-from pipelines.runs import Run, RunFolder, first_params, record
+from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, first_params, record
 from pipelines.schema import CATALOG, attempts_schema
 from pipelines.shards import Key, Shard, ShardCount, plan_shards, run_shards, summarize
 from pipelines.storage import open_root
@@ -49,18 +48,6 @@ class FirstOutput:
     output: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreJob:
-    """What a worker needs to know besides the outputs of its shard."""
-
-    photos: str
-    run: str
-    judge: Judge
-    max_side: int | None
-    max_pixels: int
-    lineage: dict[str, Any]
-
-
 def score(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = None) -> StageSummary:
     """Score every first output that has no row yet.
 
@@ -79,7 +66,10 @@ def score(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = Non
         shard_size=run.config.shard_size,
         workers=count_workers(compute),
     )
-    failed = run_shards(plan, compute, score_shard, make_job(run), on_progress=on_progress)
+    known_fields = lineage(run, first_params(run))
+    failed = run_shards(
+        plan, compute, score_shard, outputs_job(run), known_fields, on_progress=on_progress
+    )
     committed = committed_attempts(run.folder)
     return summarize(
         plan, failed, committed=sum(_key(item) in committed for item in outputs), rejected=0
@@ -102,52 +92,36 @@ def plan_outputs(run: Run) -> list[FirstOutput]:
     ]
 
 
-def make_job(run: Run) -> ScoreJob:
-    """The part of a run that travels to workers."""
-    return ScoreJob(
-        photos=str(run.photos),
-        run=str(run.folder.root),
-        judge=judge_of(run),
-        max_side=run.config.max_side,
-        max_pixels=run.config.max_pixels,
-        lineage=lineage(run, first_params(run)),
-    )
-
-
-def score_shard(shard: Shard[FirstOutput], job: ScoreJob) -> ShardCount:
-    """Score every output of the shard, then commit their rows."""
+def score_shard(shard: Shard[FirstOutput], job: OutputsJob, shared: dict[str, Any]) -> ShardCount:
+    """Score every output of the shard, then commit their rows; `shared` is in all of them."""
     folder = RunFolder(open_root(job.run))
     with one_thread():
-        rows = [_score_output(item, job, folder) for item in shard.items]
+        rows = [_score_output(item, job, folder) | shared for item in shard.items]
     part = folder.attempts / shard.part
     commit_table(part, pa.Table.from_pylist(rows, schema=attempts_schema()))
     return ShardCount(len(rows))
 
 
-def _score_output(item: FirstOutput, job: ScoreJob, folder: RunFolder) -> dict[str, Any]:
+def _score_output(item: FirstOutput, job: OutputsJob, folder: RunFolder) -> dict[str, Any]:
     fields, digest = _verdict(item, job, folder)
-    return (
-        job.lineage
-        | fields
-        | {
-            "attempt_id": item.attempt_id,
-            "parent_attempt_id": None,
-            "attempt_no": 1,
-            "source": item.source,
-            "source_sha256": item.source_sha256,
-            "group": item.group,
-            "output": item.output,
-            "output_sha256": digest,
-            "strategy": None,
-            "checkpoint": json.loads(job.lineage["params"])["checkpoint"],
-            "decision": "first",
-            "decision_reason": None,
-        }
-    )
+    return fields | {
+        "attempt_id": item.attempt_id,
+        "parent_attempt_id": None,
+        "attempt_no": 1,
+        "source": item.source,
+        "source_sha256": item.source_sha256,
+        "group": item.group,
+        "output": item.output,
+        "output_sha256": digest,
+        "strategy": None,
+        "checkpoint": FIRST_CHECKPOINT,
+        "decision": "first",
+        "decision_reason": None,
+    }
 
 
 def _verdict(
-    item: FirstOutput, job: ScoreJob, folder: RunFolder
+    item: FirstOutput, job: OutputsJob, folder: RunFolder
 ) -> tuple[dict[str, Any], str | None]:
     output, digest = read_output(first_output(folder, item.output), job.max_pixels)
     if output is None:

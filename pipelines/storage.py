@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from upath import UPath
 
 from pipelines.errors import PathLeavesRootError
+from pipelines.interrupts import end_if_asked
 
 _TEMPORARY = (".ganst-", ".tmp")
 
@@ -39,11 +40,13 @@ def resolve_inside(root: UPath, relative: str) -> UPath:
 
 def read_bytes(path: UPath) -> bytes:
     """The whole file. Errors of the file system pass through."""
+    end_if_asked()
     return path.read_bytes()
 
 
 def commit_bytes(path: UPath, data: bytes) -> None:
     """Put `data` at `path`, folders included, all or nothing; what was there is replaced."""
+    end_if_asked()
     if is_local(path):
         _replace_local(Path(str(path)), data)
     else:

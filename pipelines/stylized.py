@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.parquet import commit_table, list_parts, read_parts, read_table
+from pipelines.parquet import drop_rows, read_parts
 from pipelines.runs import RunFolder
 from pipelines.schema import STYLIZED
 from pipelines.shards import distinct_rows
@@ -30,10 +30,4 @@ def stale_sources(folder: RunFolder) -> frozenset[tuple[str, str]]:
 
 def forget_stale(folder: RunFolder) -> None:
     """Take stale rows out of their parts, so that their sources are work to do again."""
-    for path in list_parts(folder.stage(STAGE)):
-        table = read_table(path, STYLIZED)
-        lasting = [error not in _STALE for error in table["error"].to_pylist()]
-        if not any(lasting):
-            path.unlink(missing_ok=True)
-        elif not all(lasting):
-            commit_table(path, table.filter(pa.array(lasting)))
+    drop_rows(folder.stage(STAGE), STYLIZED, lambda row: row["error"] in _STALE)

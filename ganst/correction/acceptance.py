@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from ganst.scoring.calibration import FAMILIES, JUDGED
 from ganst.scoring.canonical import blur
-from ganst.scoring.columns import measure
+from ganst.scoring.measuring import measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

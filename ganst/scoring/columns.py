@@ -1,23 +1,7 @@
-"""The table of score columns, and `measure`, which fills one row of it."""
-
-from __future__ import annotations
+"""The table of score columns; `ganst.scoring.measuring` fills a row of it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-import torch
-
-from ganst.scoring.artifacts import measure_artifacts
-from ganst.scoring.canonical import open_canvas
-from ganst.scoring.content import measure_content
-from ganst.scoring.passthrough import measure_passthrough
-from ganst.scoring.source import entropy, lightness_and_colour, measure_source
-from ganst.scoring.style import measure_style
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ganst.scoring.reference import StyleReference
+from typing import Literal
 
 # Part of an attempt's identity: raise it whenever a column's value or the detector changes.
 SCORER_VERSION = "1"
@@ -284,24 +268,3 @@ COLUMNS: tuple[Column, ...] = (
     ),
 )
 COLUMN_NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
-
-
-@torch.inference_mode()
-def measure(source: Tensor, output: Tensor, reference: StyleReference) -> dict[str, float]:
-    """Measure one output against its source, both uint8 `[3, H, W]` of one size.
-
-    Raises `UnsupportedImageError` where the columns mean nothing, ValueError where sizes differ.
-    """
-    if source.shape != output.shape:
-        raise ValueError(f"source is {list(source.shape)} but output is {list(output.shape)}")
-    photo, painting = open_canvas(source), open_canvas(output)
-    colour = lightness_and_colour(painting, "k") | {"k_entropy": entropy(painting.light)}
-    row = (
-        measure_content(photo, painting)
-        | measure_passthrough(photo, painting)
-        | measure_style(photo, painting, reference)
-        | measure_artifacts(photo, painting)
-        | colour
-        | measure_source(photo)
-    )
-    return {name: row[name] for name in COLUMN_NAMES}

@@ -1,6 +1,9 @@
 """A home with one small untrained style, a folder of photos, and Prefect in its harness."""
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ from PIL import Image, ImageDraw
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import PRESETS
 from ganst.models.stylepack import save_stylepack
+
+GANST = [sys.executable, "-m", "flows.cli"]
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +83,32 @@ def prefect_harness(tmp_path_factory) -> Iterator[None]:
     }
     with temporary_settings(off), prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture
+def ganst(home, prefect_home) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Start the command line as a process of its own; what still runs at the end is killed."""
+    started = []
+
+    def start(*arguments: object) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [*GANST, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "GANST_HOME": str(home),
+                "PREFECT_HOME": str(prefect_home),
+                "PREFECT_API_URL": "",
+            },
+            cwd=Path(__file__).parents[2],
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

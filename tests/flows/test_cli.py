@@ -2,58 +2,24 @@
 
 import dataclasses
 import json
-import os
 import resource
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 
 from flows import cli
-from flows.options import RunOptions, TrainOptions
+from flows.options import DatasetOptions, RunOptions, TrainOptions
 from flows.training import TrainRequest
-from pipelines.config import RunConfig
-
-GANST = [sys.executable, "-m", "flows.cli"]
-
-
-@pytest.fixture
-def ganst(home, prefect_home) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Start the command line as a process of its own; what still runs at the end is killed."""
-    started = []
-
-    def start(*arguments: object) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            [*GANST, *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                "GANST_HOME": str(home),
-                "PREFECT_HOME": str(prefect_home),
-                "PREFECT_API_URL": "",
-            },
-            cwd=Path(__file__).parents[2],
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+from pipelines.config import DatasetConfig, RunConfig
 
 
 def _call(monkeypatch, *arguments: object) -> int:
     """Run `main` in this process; gives the exit status."""
     monkeypatch.setattr(sys, "argv", ["ganst", *map(str, arguments)])
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit) as ended:
         cli.main()
     return int(ended.value.code or 0)
@@ -68,12 +34,23 @@ def test_help_is_instant_and_names_every_verb(ganst):
         spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     # Processor time: other work on this machine must not fail the test.
     assert min(spent) < 0.3
-    for verb in ("run", "stylize", "score", "correct", "report", "train", "calibrate", "doctor"):
+    for verb in (
+        "run",
+        "ingest",
+        "stylize",
+        "score",
+        "correct",
+        "report",
+        "train",
+        "calibrate",
+        "doctor",
+    ):
         assert f"\n  {verb} " in text
 
 
 @pytest.mark.parametrize(
-    ("options", "model"), [(RunOptions, RunConfig), (TrainOptions, TrainRequest)]
+    ("options", "model"),
+    [(RunOptions, RunConfig), (DatasetOptions, DatasetConfig), (TrainOptions, TrainRequest)],
 )
 def test_defaults_of_the_command_line_are_those_of_the_model_behind_it(options, model):
     missing = {"home"} if model is RunConfig else set()
@@ -111,6 +88,17 @@ def test_defaults_of_the_command_line_are_those_of_the_model_behind_it(options, 
             "No Dask scheduler answers at tcp://[::1]:9",
         ),
         (("stylize", "PHOTOS", "--style", "tiny", "--out", "PHOTOS"), "--out"),
+        (("stylize", "dataset:x", "--style", "tiny", "--out", "OUT"), "known datasets are none"),
+        (
+            ("run", "PHOTOS", "--style", "tiny", "--out", "OUT", "--groups", "TABLE"),
+            "must have the columns source and group, but has 'source', 'album'",
+        ),
+        (("ingest", "PHOTOS"), "Missing option '--dataset'"),
+        (("ingest", "PHOTOS", "--dataset", "a/b"), "--dataset 'a/b'"),
+        (("ingest", "dataset:x", "--dataset", "y"), "not of a dataset"),
+        (("ingest", "NOWHERE", "--dataset", "x"), "not a folder of photos"),
+        (("ingest", "PHOTOS", "--dataset", "x", "--groups", "TABLE"), "but has 'source', 'album'"),
+        (("ingest", "PHOTOS", "--dataset", "x", "--groups", "NOWHERE"), "no file of groups"),
         (("score",), "either a RUN folder, or all of"),
         (("score", "OUT", "--sources", "PHOTOS"), "either a RUN folder, or all of"),
         (("correct", "OUT"), "no run.json"),
@@ -152,7 +140,9 @@ def test_bad_arguments_end_with_2_one_sentence_and_nothing_written(
         "NOWHERE": photos.parent / "nowhere",
         "EMPTY": photos.parent / "empty",
         "OUT": photos.parent / "out",
+        "TABLE": photos.parent / "groups.csv",
     }
+    places["TABLE"].write_text("source,album\n1.jpg,one\n")
     before = sorted(photos.parent.rglob("*")) + sorted(in_home.rglob("*"))
     monkeypatch.setattr("pipelines.cluster._CONNECT_TIMEOUT_S", 1)
     assert _call(monkeypatch, *(places.get(word, word) for word in arguments)) == 2
@@ -189,6 +179,44 @@ def test_stages_one_by_one_end_where_the_flow_does(photos, monkeypatch, capsys):
     text = capsys.readouterr().out
     assert "4 files: 3 ok, 1 rejected" in text
     assert f"{out}/report.html" in text
+
+
+@pytest.mark.usefixtures("in_home")
+def test_runs_over_a_dataset_take_over_its_rows_and_groups(photos, monkeypatch, capsys):
+    table = photos.parent / "groups.csv"
+    table.write_text("source,group\n1.jpg,one\na b/2.png,one\n")
+    options = ("--dataset", photos.parent.name, "--workers", "0", "--max-reject-share", "0.5")
+    assert _call(monkeypatch, "ingest", photos, *options, "--groups", table, "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["counts"] == {"ok": 3, "rejected": 1}
+    assert made["images_per_second"] > 0
+    assert _call(monkeypatch, "ingest", photos, *options, "--groups", table) == 0
+    assert "4 files: 3 ok, 1 rejected\nnothing to do" in capsys.readouterr().out
+    assert _call(monkeypatch, "ingest", photos.parent, *options) == 2
+    assert f"photos {photos} -> {photos.parent}" in capsys.readouterr().err
+
+    name, out = f"dataset:{photos.parent.name}", photos.parent / "out"
+    style = ("--style", "tiny", "--out", out, *options[2:], "--json")
+    assert _call(monkeypatch, "stylize", name, *style) == 0
+    ingest, stylize = json.loads(capsys.readouterr().out)["stages"]
+    assert (ingest["done"], ingest["skipped"], stylize["done"]) == (0, 4, 3)
+    report = pd.read_parquet(out / "report.parquet").set_index("source")
+    assert report.group.to_dict() == {
+        "1.jpg": "one",
+        "a b/2.png": "one",
+        "empty.jpg": ".",
+        "näme & <b>.jpg": ".",
+    }
+    assert _call(monkeypatch, "stylize", photos, *style, "--groups", table) == 0
+
+
+@pytest.mark.usefixtures("in_home")
+def test_too_many_rejects_of_a_dataset_end_with_1(photos, monkeypatch, capsys):
+    options = ("--dataset", photos.parent.name, "--workers", "0", "--json")
+    assert _call(monkeypatch, "ingest", photos, *options) == 1
+    text, complaint = capsys.readouterr()
+    assert "1 of 4 files were rejected (25%)" in json.loads(text)["problems"][0]
+    assert "--max-reject-share" in complaint
 
 
 @pytest.mark.usefixtures("in_home")
@@ -298,6 +326,7 @@ def test_a_run_that_is_stopped_leaves_no_process_behind(
     _text, complaint = process.communicate(timeout=60)
     assert process.returncode == status, complaint
     if kind != signal.SIGKILL:
-        assert complaint.strip().endswith("the same command again goes on from here")
+        assert complaint.endswith("ganst: stopped; the same command again goes on from here\n")
         assert "Traceback" not in complaint
+        assert "Exception ignored" not in complaint
     assert _wait_until(lambda: not psutil.wait_procs(children, timeout=0)[1], 30)

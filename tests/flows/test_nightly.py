@@ -55,6 +55,26 @@ def test_one_flow_goes_from_photos_to_a_report_and_a_second_one_redoes_nothing(p
     assert kinds["ganst-stylize"] == "progress"
 
 
+def test_the_ingest_flow_brings_a_dataset_up_to_date_and_says_so(photos, in_home):
+    from flows import ingest
+
+    flow: Any = ingest.ingest
+    values = {"photos": str(photos), "dataset": "night", "max_reject_share": 0.5}
+    state = flow(values, SERIAL, return_state=True)
+    assert state.is_completed(), state.message
+    assert state.result().counts == {"ok": 3, "rejected": 1}
+    assert (in_home / "datasets" / "night" / "catalog.parquet").exists()
+    told = {artifact["key"]: artifact["data"] for artifact in _artifacts()}
+    assert "4 files: 3 ok, 1 rejected" in str(told["ganst-dataset"])
+    assert "ganst-ingest" in told
+    state = flow(values | {"max_reject_share": 0.1}, SERIAL, return_state=True)
+    assert state.is_failed()
+    assert "1 of 4 files were rejected" in state.message
+    # A run of the nightly flow may name the dataset.
+    config = _config(Path("dataset:night"), out=str(photos.parent / "run"))
+    assert _call(config).result().stages[0].skipped == 4
+
+
 def test_too_many_rejects_fail_the_flow_after_the_good_photos_are_delivered(photos):
     config = _config(photos, max_reject_share=0.1)
     state = _call(config)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ganst.scoring.calibration import Calibration, Scope
 from ganst.scoring.canonical import blur
-from ganst.scoring.columns import measure
 from ganst.scoring.faults import FAULTS, Case
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
+from ganst.scoring.measuring import measure
 from ganst.scoring.reference import StyleReference
 
 NUM_PHOTOS = 48

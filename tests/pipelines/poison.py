@@ -4,13 +4,13 @@ import os
 import signal
 from typing import Any
 
-from pipelines import ingest, stylize
+from pipelines import collection, stylize
 from pipelines.shards import Shard, ShardCount
 
 POISON = frozenset({"photo03.jpg"})
 
 _real_make_output = stylize._make_output
-_real_read_row = ingest._read_row
+_real_read_row = collection._read_row
 
 
 def stylize_poisoned(shard: Shard, job: stylize.StylizeJob) -> ShardCount:
@@ -21,12 +21,12 @@ def stylize_poisoned(shard: Shard, job: stylize.StylizeJob) -> ShardCount:
         stylize._make_output = _real_make_output
 
 
-def ingest_poisoned(shard: Shard, job: ingest.IngestJob) -> ShardCount:
-    ingest._read_row = _kill_or_read_row
+def ingest_poisoned(shard: Shard, job: collection.IngestJob) -> ShardCount:
+    collection._read_row = _kill_or_read_row
     try:
-        return ingest.ingest_shard(shard, job)
+        return collection.ingest_shard(shard, job)
     finally:
-        ingest._read_row = _real_read_row
+        collection._read_row = _real_read_row
 
 
 def _kill_or_make_output(photo: stylize.Photo, job: stylize.StylizeJob) -> Any:  # noqa: ANN401

@@ -5,7 +5,7 @@ import signal
 import pytest
 from upath import UPath
 
-from pipelines import ingest as ingest_module
+from pipelines import collection as collection_module
 from pipelines import stylize as stylize_module
 from pipelines.breadcrumbs import KILLED, find_killers, leave_trail
 from pipelines.cluster import shared_cluster
@@ -100,7 +100,7 @@ def test_an_image_that_kills_its_worker_becomes_a_row_and_only_that_one(tmp_path
         monkeypatch.setattr(stylize_module, "stylize_shard", stylize_poisoned)
         summary = stylize(run, compute)
         other = make_run(photos, tmp_path / "OTHER", pack, shard_size=8)
-        monkeypatch.setattr(ingest_module, "ingest_shard", ingest_poisoned)
+        monkeypatch.setattr(collection_module, "ingest_shard", ingest_poisoned)
         ingest(other, compute)
     assert (summary.done, summary.rejected, summary.failed) == (8, 1, ())
     for table in (read_stylized(run.folder), read_table(other.folder.catalog, CATALOG)):

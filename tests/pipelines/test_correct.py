@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,12 @@ from pipelines import correct as correct_module
 from pipelines.attempts import read_attempts
 from pipelines.config import ComputeConfig
 from pipelines.correct import correct, systemic_fault
-from pipelines.images import DecodedImage, decode
 from pipelines.ingest import ingest
 from pipelines.parquet import list_parts
 from pipelines.runs import Run
 from pipelines.score import score
 from pipelines.stylize import stylize
+from tests.pipelines.correct_driver import negative_decode
 from tests.pipelines.photo_folders import make_run, tree
 from tests.pipelines.scenes import make_scenes
 
@@ -95,11 +94,6 @@ def test_what_no_strategy_mends_is_quarantined_with_every_try_on_record(damaged_
     assert "a0.png" not in delivered(damaged_run, "images")
     assert delivered(damaged_run, "quarantine") == {"a0.png": before["a0.png"]}
     assert correct(damaged_run, SERIAL).done == 0
-
-
-def negative_decode(data: bytes, *, max_pixels: int) -> DecodedImage:
-    image = decode(data, max_pixels=max_pixels)
-    return replace(image, pixels=255 - image.pixels)
 
 
 @pytest.mark.parametrize("moment", ["after the copy", "after the image", "before the rows"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import ingest as ingest_module
+from pipelines import collection as collection_module
 from pipelines.config import ComputeConfig
 from pipelines.errors import EmptyFolderError
 from pipelines.ingest import ingest
@@ -139,7 +139,7 @@ def test_a_file_that_may_not_be_read_is_a_row_and_is_tried_again(run, monkeypatc
         return path.read_bytes()
 
     with monkeypatch.context() as patch:
-        patch.setattr(ingest_module, "read_bytes", deny)
+        patch.setattr(collection_module, "read_bytes", deny)
         rows = ingested(run)
     assert rows["photo01.jpg"]["error"] == "The file may not be read (permission denied)."
     assert {row["status"] for row in ingested(run).values()} == {"ok"}
@@ -152,7 +152,7 @@ def test_a_disk_error_leaves_no_row_and_fails_its_shard(run, monkeypatch):
         return path.read_bytes()
 
     with monkeypatch.context() as patch:
-        patch.setattr(ingest_module, "read_bytes", break_one)
+        patch.setattr(collection_module, "read_bytes", break_one)
         summary = ingest(run, SERIAL)
     assert len(summary.failed) == 1
     assert "Input/output error" in summary.failed[0]
@@ -167,7 +167,7 @@ def test_nothing_is_read_again_that_did_not_change(run, monkeypatch):
     ingest(run, SERIAL)
     before = run.folder.catalog.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(ingest_module, "read_bytes", None)
+        patch.setattr(collection_module, "read_bytes", None)
         summary = ingest(run, SERIAL)
     assert (summary.total, summary.done, summary.skipped) == (4, 0, 4)
     assert run.folder.catalog.read_bytes() == before

@@ -12,7 +12,7 @@ from ganst.correction.acceptance import (
     try_candidate,
 )
 from ganst.scoring.canonical import blur
-from ganst.scoring.columns import measure
+from ganst.scoring.measuring import measure
 from tests.ganst.stand_in import requantised
 
 GOOD = 0  # a pair whose output is nowhere near a limit

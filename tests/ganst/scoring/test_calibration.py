@@ -13,9 +13,9 @@ from ganst.scoring.calibration import (
     CalibrationError,
 )
 from ganst.scoring.canonical import blur
-from ganst.scoring.columns import measure
 from ganst.scoring.conformal import p_value
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
+from ganst.scoring.measuring import measure
 
 NUM_PHOTOS = 48  # of the stand-in
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from ganst.scoring.canonical import UnsupportedImageError, open_canvas
-from ganst.scoring.columns import COLUMN_NAMES, COLUMNS, measure
+from ganst.scoring.columns import COLUMN_NAMES, COLUMNS
 from ganst.scoring.content import gradient_similarity, measure_content
+from ganst.scoring.measuring import measure
 from ganst.scoring.passthrough import affine_r2, measure_passthrough
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from ganst.scoring.calibration import JUDGED
-from ganst.scoring.columns import measure
 from ganst.scoring.faults import FAULTS
+from ganst.scoring.measuring import measure
 from ganst.scoring.reasons import UNKNOWN, Namer, evidence
 
 

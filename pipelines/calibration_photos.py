@@ -1,0 +1,100 @@
+"""A photo of a calibration, in a worker: its views stylized, some outputs spoilt, all measured."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganst.scoring.canonical import check_supported
+from ganst.scoring.faults import FAULTS, Case
+from ganst.scoring.measuring import measure
+from ganst.scoring.reference import StyleReference
+from ganst.scoring.views import widen
+from pipelines.images import decode, encode
+from pipelines.storage import open_root, read_bytes
+from pipelines.styles import open_stylizer
+from pipelines.stylize import one_thread
+
+QUALITY = 95
+MAX_PIXELS = 50_000_000
+_WRITTEN = ("png", "jpeg", "webp")  # tiff and bmp lose nothing, as png
+_FAULTS_A_PHOTO = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationJob:
+    """What a worker needs besides the photo: the style, and the reference to measure against."""
+
+    photos: str
+    style_path: str
+    style_digest: str
+    precisions: tuple[str, ...]
+    reference: StyleReference
+    views: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoTask:
+    """A photo to make views of, and another one whose output stands in for a mix-up."""
+
+    number: int
+    photo: str
+    donor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredPhoto:
+    """Columns of a photo's normal outputs, and of some with an injected fault by its name."""
+
+    normal: tuple[dict[str, float], ...]
+    faulty: tuple[tuple[str, dict[str, float]], ...]
+
+
+def measure_photo(task: PhotoTask, job: CalibrationJob) -> MeasuredPhoto:
+    """Stylize and measure all views of a photo; put faults into some of the outputs."""
+    with one_thread():
+        pixels, generator = _open_photo(task.photo, job.photos)
+        donor, _ = _open_photo(task.donor, job.photos)
+        views = widen(pixels, job.views, generator)
+        outputs = [_produce(view, task.number + index, job) for index, view in enumerate(views)]
+        normal = [
+            measure(view, output, job.reference)
+            for view, output in zip(views, outputs, strict=True)
+        ]
+        stand_in = _produce(donor, task.number, job)
+        faulty = []
+        for index, name in enumerate(_faults_of(task.number, min(job.views, _FAULTS_A_PHOTO))):
+            which = index % len(views)
+            case = Case(
+                source=views[which], output=outputs[which], donor=stand_in, generator=generator
+            )
+            severity = 1.5 + 3.5 * float(torch.rand((), generator=generator))
+            damaged = FAULTS[name](case, severity)
+            faulty.append((name, measure(views[which], damaged, job.reference)))
+    return MeasuredPhoto(normal=tuple(normal), faulty=tuple(faulty))
+
+
+def _open_photo(name: str, folder: str) -> tuple[Tensor, torch.Generator]:
+    """Pixels, and a generator seeded by the file's bytes."""
+    data = read_bytes(open_root(folder) / name)
+    seed = int.from_bytes(hashlib.sha256(data).digest()[:7], "big")
+    pixels = decode(data, max_pixels=MAX_PIXELS).pixels
+    check_supported(pixels)
+    return pixels, torch.Generator().manual_seed(seed)
+
+
+def _produce(view: Tensor, number: int, job: CalibrationJob) -> Tensor:
+    """Stylize, write and read back, as a run would; precisions and formats take turns."""
+    precision = job.precisions[number % len(job.precisions)]
+    stylizer = open_stylizer(job.style_path, job.style_digest, "final", precision, 1.0)
+    output = stylizer.stylize([view])[0]
+    data = encode(output, format=_WRITTEN[number % len(_WRITTEN)], quality=QUALITY)
+    return decode(data, max_pixels=MAX_PIXELS).pixels
+
+
+def _faults_of(number: int, count: int) -> Iterator[str]:
+    names = list(FAULTS)
+    for index in range(count):
+        yield names[(number * count + index) % len(names)]
