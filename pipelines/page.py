@@ -15,6 +15,7 @@ from markupsafe import Markup
 from pipelines import storage
 from pipelines.histogram import histogram
 from pipelines.page_rows import FAMILIES, as_script, page_rows
+from pipelines.runs import run_key
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.summary import Summary
 
 # One script, because a page that is opened from a disk may load no other file.
-_SCRIPTS = ("rows.js", "list.js", "detail.js", "light.js", "main.js")
+_SCRIPTS = ("rows.js", "verdicts.js", "list.js", "detail.js", "light.js", "judging.js", "main.js")
 
 
 def write_page(run: Run, report: pa.Table, tries: pa.Table, summary: Summary) -> None:
@@ -35,7 +36,7 @@ def write_page(run: Run, report: pa.Table, tries: pa.Table, summary: Summary) ->
 def render_page(run: Run, report: pa.Table, tries: pa.Table, summary: Summary) -> str:
     """The whole page. Text is escaped, file names too, and no script but the page's own may run."""
     rows = page_rows(run, report, tries)
-    facts = {"families": FAMILIES, "alpha": summary.alpha, "rows": rows}
+    facts = {"run": run_key(run), "families": FAMILIES, "alpha": summary.alpha, "rows": rows}
     script = "".join(_part(name) for name in _SCRIPTS)
     return _template().render(
         summary=summary,

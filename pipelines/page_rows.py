@@ -83,6 +83,8 @@ def _page_row(run: Run, row: Row, lineage: Sequence[Row], side: int | None) -> d
         "error": row["error"],
         "strategy": row["strategy"],
         "tries": [_try(attempt) for attempt in lineage[1:]],
+        "attempt": row["attempt_id"],
+        "sha": row["output_sha256"],
         "pictures": page_pictures.pictures(run, row, side),
     }
     return {name: value for name, value in values.items() if value not in (None, [])}

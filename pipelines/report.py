@@ -35,6 +35,7 @@ _SCORES = (
     "p_artifact",
     "p_color",
 )
+_IDENTITY = ("attempt_id", "output_sha256")
 _REASONS = ("reason", "reason_probability")
 
 
@@ -154,6 +155,7 @@ def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
         "group": wide["group"],
         "status": status,
         "output": _output(wide, status),
+        **{name: _of_delivered(wide, status, name) for name in _IDENTITY},
         "style": _constant(style, wide.num_rows),
         "style_digest": _constant(style_digest, wide.num_rows),
         # An output that is not scored yet has no attempt row, and was made all the same.
@@ -196,7 +198,18 @@ def _output(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
     """Where the image lies, relative to the run; null where there is none."""
     place = pc.if_else(_is(status, "quarantined"), "quarantine", "images")
     path = pc.binary_join_element_wise(place, wide["made_output"], "/")
-    return _where(pc.and_(pc.is_valid(status), pc.invert(_is(status, "rejected"))), path)
+    return _where(_has_image(status), path)
+
+
+def _of_delivered(wide: pa.Table, status: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """That column of the attempt that made the image `output` names; one without scores too."""
+    first = pc.coalesce(wide[f"first_{name}"], wide[f"made_{name}"])
+    delivered = pc.if_else(_is(status, "corrected"), wide[f"accepted_{name}"], first)
+    return _where(_has_image(status), delivered)
+
+
+def _has_image(status: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.and_(pc.is_valid(status), pc.invert(_is(status, "rejected")))
 
 
 def _error(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -209,9 +222,8 @@ def _evidence(
     wide: pa.Table, status: pa.ChunkedArray, was_flagged: pa.ChunkedArray
 ) -> pa.ChunkedArray:
     """What stands out in a flagged output, or why an image has no score."""
-    has_image = pc.and_(pc.is_valid(status), pc.invert(_is(status, "rejected")))
     score_status = pc.fill_null(wide["first_score_status"], "missing")
-    is_missing = pc.and_(has_image, _is(score_status, "missing"))
+    is_missing = pc.and_(_has_image(status), _is(score_status, "missing"))
     is_telling = pc.or_(was_flagged, pc.invert(_is(score_status, "scored")))
     waiting = _where(is_missing, _constant("not scored yet", wide.num_rows))
     return pc.coalesce(_where(is_telling, wide["first_evidence"]), waiting)

@@ -157,6 +157,13 @@ def record(run: Run, **facts: str | int | float | None) -> None:
     _write_facts(run.folder, known | facts)
 
 
+def run_key(run: Run) -> str:
+    """16 hex digits that name a run wherever its folder lies: what it is made of, when it began."""
+    facts = _read_facts(run.folder)
+    text = json.dumps([facts["identity"], facts["started"]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def is_run_folder(folder: UPath) -> bool:
     """True where a run.json of ours lies: such a folder holds results, not photos."""
     try:

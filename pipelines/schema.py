@@ -74,6 +74,8 @@ REPORT = _schema(
     _GROUP,
     _field("status", pa.string(), "ok | corrected | flagged | quarantined | rejected"),
     _field("output", pa.string(), "path below RUN of the delivered image, or null"),
+    _field("attempt_id", pa.string(), "the attempt that made it", "hex"),
+    _field("output_sha256", pa.string(), "of its bytes", "hex"),
     _field("style", pa.string(), "name of the style"),
     _field("style_digest", pa.string(), "of weights and architecture", "hex"),
     _field("attempts", pa.int16(), "images made for this source", "count"),

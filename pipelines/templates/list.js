@@ -46,6 +46,8 @@ const list = (() => {
     label.title = row.name;
     const side = make("span", "side-facts");
     side.append(make("span", "number", row.p === undefined ? "" : pWords(row.p).slice(4)));
+    const verdict = row.attempt && verdicts.of(row)?.verdict;
+    if (verdict) side.append(make("span", `mark ${verdict}`, verdict === "good" ? "✓ good" : "✕ bad"));
     const text = make("span", "text");
     text.append(label, judgement(row));
     item.append(thumbnail(row), text, side);

@@ -1,6 +1,6 @@
 // Filters, keys and the first look.
 const chips = [...document.querySelectorAll("[data-filter-status]")];
-const controls = { reason: element("reason"), sort: element("sort"), name: element("search") };
+const controls = { reason: element("reason"), verdict: element("verdict"), sort: element("sort"), name: element("search") };
 
 function refresh() {
   const found = chosenRows();
@@ -25,16 +25,21 @@ function want(changes) {
 
 for (const chip of chips) chip.addEventListener("click", () => want({ status: chip.dataset.filterStatus }));
 controls.reason?.addEventListener("change", () => want({ reason: controls.reason.value }));
+controls.verdict.addEventListener("change", () => want({ verdict: controls.verdict.value }));
 controls.sort.addEventListener("change", () => want({ sort: controls.sort.value }));
 controls.name.addEventListener("input", () => want({ name: controls.name.value }));
 element("direction").addEventListener("click", () => want({ reversed: wanted.reversed ? "" : "yes" }));
-element("all").addEventListener("click", () => want({ status: "", reason: "", name: "" }));
+element("all").addEventListener("click", () => want({ status: "", reason: "", verdict: "", name: "" }));
 element("back").addEventListener("click", () => list.step(-1));
 element("next").addEventListener("click", () => list.step(1));
 
 const anywhere = {
   j: () => { element("room").scrollIntoView({ block: "nearest" }); list.step(1); },
   k: () => { element("room").scrollIntoView({ block: "nearest" }); list.step(-1); },
+  g: judging.good,
+  b: judging.bad,
+  u: judging.unsay,
+  w: judging.why,
   z: () => light.open(-1),
   "/": () => controls.name.focus(),
 };
@@ -65,6 +70,6 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-list.whenChosen(detail.show);
+list.whenChosen((row, index, count) => { detail.show(row, index, count); judging.show(); });
 readAddress();
 refresh();

@@ -12,7 +12,7 @@ rows.forEach((row, index) => {
   row.folded = plain(row.name);
 });
 
-const wanted = { status: "", reason: "", name: "", sort: "status", reversed: "" };
+const wanted = { status: "", reason: "", verdict: "", name: "", sort: "status", reversed: "" };
 
 const collator = new Intl.Collator("en", { numeric: true });
 const byRank = (a, b) => a.rank - b.rank;
@@ -33,6 +33,7 @@ function rankNames() {
 function matches(row) {
   return (!wanted.status || row.status === wanted.status)
     && (!wanted.reason || row.reason === wanted.reason)
+    && (!wanted.verdict || (row.attempt ? verdicts.of(row)?.verdict ?? "none" : "") === wanted.verdict)
     && (!wanted.name || row.folded.includes(plain(wanted.name)));
 }
 

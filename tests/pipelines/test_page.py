@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ class _Tags(HTMLParser):
         ]
 
     def handle_data(self, data: str) -> None:
-        if data.startswith('{"families"'):
+        if data.startswith('{"run"'):
             self.facts = data
 
 
@@ -193,6 +194,8 @@ def browser(tmp_path_factory):
 @pytest.fixture
 def opened(browser, written):
     browser.complaints.clear()
+    browser.open(written.as_uri())
+    browser.run("localStorage.clear()")
     browser.open(written.as_uri())
     return browser
 
@@ -356,3 +359,79 @@ def test_of_many_rows_only_those_in_sight_are_in_the_document(browser, written, 
     assert _text(browser, "name") == "09999.jpg"
     assert _drawn(browser)[-1] == "09999.jpg"
     assert len(_drawn(browser)) < 40
+
+
+_FLAGGED_0 = "album/flagged-0.jpg"
+
+
+def _find(page: Page, name: str) -> None:
+    page.press("/")
+    page.write(name)
+    page.press("Escape")
+
+
+@pytest.mark.slow
+def test_verdicts_by_key_and_by_mouse_outlive_the_page(opened, written):
+    _find(opened, _FLAGGED_0)
+    opened.press("b", "w")
+    opened.write("a halo")
+    opened.press("Enter", "Escape")
+    _find(opened, NASTY[1])
+    opened.run("search.value = ''")
+    opened.click("[data-verdict=good]")
+    assert _text(opened, "count") == "2 verdicts to export"
+    opened.open(written.as_uri() + "?again")
+    assert _text(opened, "count") == "2 verdicts to export"
+    _pick(opened, "verdict", "bad")
+    assert _drawn(opened) == [_FLAGGED_0]
+    assert opened.run("why.value") == "a halo"
+    assert opened.run("document.querySelector('.mark').textContent") == "✕ bad"
+    opened.press("u")
+    assert _text(opened, "count") == "1 verdict to export"
+    assert opened.complaints == []
+
+
+@pytest.mark.slow
+def test_an_image_without_a_picture_takes_no_verdict(opened):
+    opened.click("[data-filter-status=rejected]")
+    opened.press("b")
+    assert _text(opened, "count") == "0 verdicts to export"
+    assert opened.run("document.getElementById('judge').hidden")
+
+
+@pytest.mark.slow
+def test_a_changed_verdict_drops_the_reason_of_the_other(opened):
+    opened.press("b", "w")
+    opened.write("too dark")
+    opened.press("Enter", "g")
+    assert opened.run("why.value") == ""
+
+
+@pytest.mark.slow
+def test_the_download_names_the_run_and_the_very_bytes_that_were_judged(opened, written, tmp_path):
+    opened.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    opened.run("reviewer.value = 'Zoë'; reviewer.dispatchEvent(new Event('input'))")
+    _find(opened, NASTY[2])
+    opened.press("b")
+    opened.click("#export")
+    file = _downloaded(tmp_path)
+    head, verdict = (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
+    row = next(row for row in _rows(written) if row["name"] == NASTY[2])
+    assert head == {"ganst_reviews": 1, "run": json.loads(_tags(written).facts)["run"]}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z", verdict.pop("time"))
+    assert verdict == {
+        "source": NASTY[2],
+        "attempt_id": row["attempt"],
+        "output_sha256": row["sha"],
+        "verdict": "bad",
+        "why": "",
+        "reviewer": "Zoë",
+    }
+
+
+def _downloaded(folder: Path) -> Path:
+    deadline = time.monotonic() + 20
+    while not (files := list(folder.glob("*.jsonl"))):
+        assert time.monotonic() < deadline, "nothing was downloaded"
+        time.sleep(0.05)
+    return files[0]
