@@ -6,6 +6,7 @@ the same outcome.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pyarrow as pa
 from upath import UPath
@@ -25,6 +26,7 @@ from pipelines.judging import (
 )
 from pipelines.parquet import commit_table, read_table
 from pipelines.progress import OnProgress, StageSummary
+from pipelines.reviews import Verdicts, key_of, read_verdicts
 from pipelines.runs import Run, RunFolder, attempt_id, first_params
 from pipelines.schema import CATALOG, attempts_schema
 from pipelines.shards import Key, Shard, ShardCount, plan_shards, run_shards, summarize
@@ -45,8 +47,9 @@ def correct(
     Where more than 30 % of at least 20 scored images are flagged, nothing is started: that is a
     fault of the run, which image-by-image corrections would hide. `failed` then says so.
     """
+    verdicts = read_verdicts(run.folder)
     attempts = current_attempts(run)
-    images = plan_corrections(run, attempts)
+    images = plan_corrections(run, attempts, verdicts)
     plan = plan_shards(
         STAGE,
         images,
@@ -82,8 +85,13 @@ def current_attempts(run: Run) -> dict[str, list[Row]]:
     return found
 
 
-def plan_corrections(run: Run, attempts: Mapping[str, list[Row]]) -> list[FlaggedImage]:
-    """Every image whose first output was flagged by a calibration, with its ladder."""
+def plan_corrections(
+    run: Run, attempts: Mapping[str, list[Row]], verdicts: Verdicts = MappingProxyType({})
+) -> list[FlaggedImage]:
+    """Every image whose first output was flagged, with its ladder.
+
+    A person's verdict on it comes before the flag: good is left alone, bad is made again.
+    """
     firsts = {
         source: rows[0] for source, rows in attempts.items() if rows[0]["decision"] == "first"
     }
@@ -92,9 +100,25 @@ def plan_corrections(run: Run, attempts: Mapping[str, list[Row]]) -> list[Flagge
     found = []
     for source, row in sorted(firsts.items()):
         steps = tuple((_attempt_id(run, row, strategy), strategy) for strategy in _ladder(run, row))
-        if row["flagged"] and steps:
-            found.append(FlaggedImage(row=row, steps=steps, donor=_donor(source, firsts)))
+        if _is_bad(row, verdicts) and steps:
+            refused = frozenset(
+                key for key, _ in steps if _is_refused(attempts[source], key, verdicts)
+            )
+            found.append(
+                FlaggedImage(row=row, steps=steps, donor=_donor(source, firsts), refused=refused)
+            )
     return found
+
+
+def _is_bad(row: Row, verdicts: Verdicts) -> bool:
+    said = verdicts.get(key_of(row))
+    return said["verdict"] == "bad" if said else row["flagged"]
+
+
+def _is_refused(rows: list[Row], attempt: str, verdicts: Verdicts) -> bool:
+    """True where that attempt was accepted and a person found it bad."""
+    mine = (row for row in rows if row["attempt_id"] == attempt and row["decision"] == "accepted")
+    return any(key_of(row) in verdicts and _is_bad(row, verdicts) for row in mine)
 
 
 def systemic_fault(attempts: Mapping[str, list[Row]]) -> str | None:
@@ -133,20 +157,20 @@ def _correct_image(image: FlaggedImage, job: CorrectJob, folder: RunFolder) -> l
     for candidate, row in try_ladder(image, photo, job, folder):
         rows.append(row)
         if row["decision"] == "accepted" and candidate:
-            _deliver(folder, output, candidate.data)
+            deliver(folder, output, candidate.data)
             return rows
-    _quarantine(folder, output)
+    quarantine(folder, output)
     return rows
 
 
-def _deliver(folder: RunFolder, output: str, data: bytes) -> None:
+def deliver(folder: RunFolder, output: str, data: bytes) -> None:
     """Keep the first output aside, then replace the delivered image in one step."""
     _copy_first(folder, output, folder.superseded(output))
     commit_bytes(folder.images(output), data)
     folder.quarantine(output).unlink(missing_ok=True)
 
 
-def _quarantine(folder: RunFolder, output: str) -> None:
+def quarantine(folder: RunFolder, output: str) -> None:
     """Copy the first output to quarantine/, then take it out of images/."""
     _copy_first(folder, output, folder.quarantine(output))
     folder.images(output).unlink(missing_ok=True)
@@ -189,7 +213,8 @@ def _is_calibrated(run: Run) -> bool:
 def _is_settled(image: FlaggedImage, attempts: Mapping[str, list[Row]]) -> bool:
     """Accepted once, or refused at every step."""
     mine = {row["attempt_id"]: row["decision"] for row in attempts.get(image.row["source"], [])}
-    return "accepted" in mine.values() or all(key in mine for key, _ in image.steps)
+    accepted = {key for key, decision in mine.items() if decision == "accepted"}
+    return bool(accepted - image.refused) or all(key in mine for key, _ in image.steps)
 
 
 def _job(run: Run) -> CorrectJob:
@@ -204,4 +229,6 @@ def _job(run: Run) -> CorrectJob:
 
 
 def _key(image: FlaggedImage) -> Key:
-    return (image.row["source"], image.row["attempt_id"])
+    # Not the key that the first output was scored under: a part of corrections would take the name
+    # of a part of scores. And a ladder that goes on after a person's word writes another part.
+    return (image.row["source"], image.row["attempt_id"], STAGE, *sorted(image.refused))

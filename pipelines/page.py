@@ -20,6 +20,7 @@ from pipelines.runs import run_key
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pipelines.reviews import Verdicts
     from pipelines.runs import Run
     from pipelines.summary import Summary
 
@@ -27,15 +28,19 @@ if TYPE_CHECKING:
 _SCRIPTS = ("rows.js", "verdicts.js", "list.js", "detail.js", "light.js", "judging.js", "main.js")
 
 
-def write_page(run: Run, report: pa.Table, tries: pa.Table, summary: Summary) -> None:
+def write_page(
+    run: Run, report: pa.Table, tries: pa.Table, summary: Summary, verdicts: Verdicts
+) -> None:
     """Render and commit report.html."""
-    html = render_page(run, report, tries, summary)
+    html = render_page(run, report, tries, summary, verdicts)
     storage.commit_bytes(run.folder.report_html, html.encode())
 
 
-def render_page(run: Run, report: pa.Table, tries: pa.Table, summary: Summary) -> str:
+def render_page(
+    run: Run, report: pa.Table, tries: pa.Table, summary: Summary, verdicts: Verdicts
+) -> str:
     """The whole page. Text is escaped, file names too, and no script but the page's own may run."""
-    rows = page_rows(run, report, tries)
+    rows = page_rows(run, report, tries, verdicts)
     facts = {"run": run_key(run), "families": FAMILIES, "alpha": summary.alpha, "rows": rows}
     script = "".join(_part(name) for name in _SCRIPTS)
     return _template().render(

@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import page_pictures
+from pipelines.reviews import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipelines.reviews import Verdicts
     from pipelines.runs import Run
 
     Row = Mapping[str, Any]
@@ -35,7 +37,9 @@ _LINEAGE = (
 _RANK = {"quarantined": 0, "flagged": 1, "corrected": 2, None: 3, "ok": 4, "rejected": 5}
 
 
-def page_rows(run: Run, report: pa.Table, tries: pa.Table) -> list[dict[str, Any]]:
+def page_rows(
+    run: Run, report: pa.Table, tries: pa.Table, verdicts: Verdicts
+) -> list[dict[str, Any]]:
     """The rows that the page lists, worst first, as JSON values; what is not known is left out."""
     firsts = _first_p(tries)
     rows = sorted(
@@ -44,9 +48,12 @@ def page_rows(run: Run, report: pa.Table, tries: pa.Table) -> list[dict[str, Any
     )
     kept = choose_rows(rows)
     sides = page_pictures.choose_sides(kept)
-    lineages = _lineages(tries, [row["source"] for row in kept if row["was_flagged"]])
+    lineages = _lineages(
+        tries, [row["source"] for row in kept if row["was_flagged"] or row["attempts"] > 1]
+    )
     return [
         _page_row(run, row, lineages.get(row["source"], ()), sides.get(row["source"]))
+        | _verdict(verdicts.get(key_of(row)))
         for row in kept
     ]
 
@@ -88,6 +95,14 @@ def _page_row(run: Run, row: Row, lineage: Sequence[Row], side: int | None) -> d
         "pictures": page_pictures.pictures(run, row, side),
     }
     return {name: value for name, value in values.items() if value not in (None, [])}
+
+
+def _verdict(review: Row | None) -> dict[str, str]:
+    """What was imported; the time as the page's own clock writes it, to compare with."""
+    if review is None:
+        return {}
+    time = review["time"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"verdict": review["verdict"], "why": review["why"] or "", "reviewed": time}
 
 
 def _family_values(row: Row) -> list[float | None] | None:

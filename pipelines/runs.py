@@ -78,6 +78,15 @@ class RunFolder:
         """Where an output that stayed bad lies."""
         return resolve_inside(self.root / "quarantine", output)
 
+    @property
+    def reviews(self) -> UPath:
+        """Folder of committed parts: what people said of outputs."""
+        return self.root / "reviews"
+
+    def refused(self, attempt_id: str, output: str) -> UPath:
+        """Where a corrected image lies that a person refused."""
+        return resolve_inside(self.root / "refused" / attempt_id, output)
+
     def superseded(self, output: str) -> UPath:
         """Where the first output of a corrected image lies."""
         return resolve_inside(self.root / "superseded", output)

@@ -67,6 +67,17 @@ STYLIZED = _schema(
     _ERROR,
 )
 
+REVIEWS = _schema(
+    "reviews",
+    _SOURCE,
+    _field("attempt_id", pa.string(), "the attempt that was looked at", "hex"),
+    _field("output_sha256", pa.string(), "of the bytes that were looked at", "hex"),
+    _field("verdict", pa.string(), "good | bad"),
+    _field("why", pa.string(), "in the reviewer's words"),
+    _field("reviewer", pa.string(), "who says so"),
+    _field("time", pa.timestamp("ms", tz="UTC"), "when it was said; of a CSV table: imported"),
+)
+
 REPORT = _schema(
     "report",
     _SOURCE,
@@ -88,6 +99,8 @@ REPORT = _schema(
     *_FAMILIES,
     _ERROR,
     _EVIDENCE,
+    _field("verdict", pa.string(), "of a person on the delivered image: good | bad; null if none"),
+    _field("verdict_why", pa.string(), "in that person's words"),
 )
 
 

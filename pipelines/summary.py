@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
 from pipelines import storage
+from pipelines.reviews import ReviewSummary, summarise_reviews
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +50,7 @@ class Summary:
     correction_rate: float | None
     reasons: dict[str, int]
     images_per_second: float | None
+    reviews: ReviewSummary = field(default_factory=ReviewSummary)
     stages: dict[str, StageTime]
 
     def to_json(self) -> dict[str, Any]:
@@ -83,6 +85,7 @@ def summarise(
         correction_rate=_share(counts["corrected"], counts["corrected"] + counts["quarantined"]),
         reasons=_reasons(report),
         images_per_second=_speed(times.get("stylize")),
+        reviews=summarise_reviews(report, tries),
         stages=times,
     )
 
