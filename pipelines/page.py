@@ -16,6 +16,7 @@ from pipelines import storage
 from pipelines.histogram import histogram
 from pipelines.page_rows import FAMILIES, as_script, page_rows
 from pipelines.runs import run_key
+from pipelines.summary import count_reasons
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,6 +48,7 @@ def render_page(
         summary=summary,
         run=run,
         histogram=histogram(_first_p_values(tries), summary.alpha),
+        reasons=count_reasons(report),
         num_listed=len(rows),
         facts=Markup(as_script(facts)),  # no < in it
         css=Markup(_part("report.css")),  # package data, not input

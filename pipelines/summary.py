@@ -83,7 +83,7 @@ def summarise(
         reject_rate=_share(counts["rejected"], report.num_rows),
         correction_attempts=(pc.sum(report["attempts"]).as_py() or 0) - _num_first(report),
         correction_rate=_share(counts["corrected"], counts["corrected"] + counts["quarantined"]),
-        reasons=_reasons(report),
+        reasons=count_reasons(report.filter(report["was_flagged"])),
         images_per_second=_speed(times.get("stylize")),
         reviews=summarise_reviews(report, tries),
         stages=times,
@@ -125,7 +125,7 @@ def _num_first(report: pa.Table) -> int:
     return pc.sum(pc.greater(report["attempts"], 0)).as_py() or 0
 
 
-def _reasons(report: pa.Table) -> dict[str, int]:
+def count_reasons(report: pa.Table) -> dict[str, int]:
     """How often each reason was given, most frequent first."""
     counts = pc.value_counts(report["reason"].drop_null()).to_pylist()
     ordered = sorted(counts, key=lambda count: (-count["counts"], count["values"]))
