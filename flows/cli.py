@@ -20,6 +20,7 @@ from flows.options import (
     WorkOptions,
     with_option_groups,
 )
+from flows.review import review_app
 from flows.stopping import signals_heard
 
 if TYPE_CHECKING:
@@ -235,6 +236,9 @@ def style_sheet(
 
     names = verbs.style_sheet(photo, out)
     _say({"sheet": out, "styles": names}, f"{', '.join(names)}: {out}", as_json)
+
+
+app.add_typer(review_app, name="review")
 
 
 def main() -> NoReturn:

@@ -37,6 +37,7 @@ class FlaggedImage:
     row: Row
     steps: tuple[tuple[str, Strategy], ...]  # attempt id and strategy, in the order to try
     donor: str | None  # output path of another source
+    refused: frozenset[str] = frozenset()  # attempts that passed, and a person found bad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,8 @@ def try_ladder(
             yield None, _refused_row(image, index, str(error))
             continue
         siblings.append(candidate.pixels)
+        if key in image.refused:
+            continue
         yield candidate, _row(image, index, candidate, verdict, job.judge.alpha)
 
 

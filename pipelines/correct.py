@@ -6,6 +6,8 @@ the same outcome.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 from upath import UPath
@@ -21,6 +23,7 @@ from pipelines.images import shrink
 from pipelines.judging import OutputsJob, first_output, load_calibration, outputs_job
 from pipelines.parquet import commit_table, read_table
 from pipelines.progress import OnProgress, StageSummary
+from pipelines.reviews import Verdicts, key_of, read_verdicts
 from pipelines.runs import Run, RunFolder, attempt_id, first_params
 from pipelines.schema import CATALOG, attempts_schema
 from pipelines.shards import Key, Shard, ShardCount, plan_shards, run_shards, summarize
@@ -41,8 +44,9 @@ def correct(
     Where more than 30 % of at least 20 scored images are flagged, nothing is started: that is a
     fault of the run, which image-by-image corrections would hide. `failed` then says so.
     """
+    verdicts = read_verdicts(run.folder)
     attempts = current_attempts(run)
-    images = plan_corrections(run, attempts)
+    images = plan_corrections(run, attempts, verdicts)
     plan = plan_shards(
         STAGE,
         images,
@@ -78,8 +82,13 @@ def current_attempts(run: Run) -> dict[str, list[Row]]:
     return found
 
 
-def plan_corrections(run: Run, attempts: Mapping[str, list[Row]]) -> list[FlaggedImage]:
-    """Every image whose first output was flagged by a calibration, with its ladder."""
+def plan_corrections(
+    run: Run, attempts: Mapping[str, list[Row]], verdicts: Verdicts = MappingProxyType({})
+) -> list[FlaggedImage]:
+    """Every image whose first output was flagged, with its ladder.
+
+    A person's verdict on it comes before the flag: good is left alone, bad is made again.
+    """
     firsts = {
         source: rows[0] for source, rows in attempts.items() if rows[0]["decision"] == "first"
     }
@@ -88,9 +97,25 @@ def plan_corrections(run: Run, attempts: Mapping[str, list[Row]]) -> list[Flagge
     found = []
     for source, row in sorted(firsts.items()):
         steps = tuple((_attempt_id(run, row, strategy), strategy) for strategy in _ladder(run, row))
-        if row["flagged"] and steps:
-            found.append(FlaggedImage(row=row, steps=steps, donor=_donor(source, firsts)))
+        if _is_bad(row, verdicts) and steps:
+            refused = frozenset(
+                key for key, _ in steps if _is_refused(attempts[source], key, verdicts)
+            )
+            found.append(
+                FlaggedImage(row=row, steps=steps, donor=_donor(source, firsts), refused=refused)
+            )
     return found
+
+
+def _is_bad(row: Row, verdicts: Verdicts) -> bool:
+    said = verdicts.get(key_of(row))
+    return said["verdict"] == "bad" if said else row["flagged"]
+
+
+def _is_refused(rows: list[Row], attempt: str, verdicts: Verdicts) -> bool:
+    """True where that attempt was accepted and a person found it bad."""
+    mine = (row for row in rows if row["attempt_id"] == attempt and row["decision"] == "accepted")
+    return any(key_of(row) in verdicts and _is_bad(row, verdicts) for row in mine)
 
 
 def systemic_fault(attempts: Mapping[str, list[Row]]) -> str | None:
@@ -128,27 +153,30 @@ def _correct_image(image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> l
     for candidate, row in try_ladder(image, photo, job, folder):
         rows.append(row)
         if row["decision"] == "accepted" and candidate:
-            _deliver(folder, image.row, candidate.data)
+            deliver(folder, image.row, candidate.data)
             return rows
-    _quarantine(folder, image.row)
+    quarantine(folder, image.row)
     return rows
 
 
-def _deliver(folder: RunFolder, row: Row, data: bytes) -> None:
-    """Keep the first output aside, then replace the delivered image in one step."""
+def deliver(folder: RunFolder, row: Mapping[str, Any], data: bytes) -> None:
+    """Keep the first output aside, then replace the delivered image in one step.
+
+    `row` has `output` and `output_sha256` of the first output; no digest: there never was one.
+    """
     _copy_first(folder, row, folder.superseded(row["output"]))
     commit_bytes(folder.images(row["output"]), data)
     folder.quarantine(row["output"]).unlink(missing_ok=True)
 
 
-def _quarantine(folder: RunFolder, row: Row) -> None:
+def quarantine(folder: RunFolder, row: Mapping[str, Any]) -> None:
     """Copy the first output to quarantine/, then take it out of images/."""
     _copy_first(folder, row, folder.quarantine(row["output"]))
     folder.images(row["output"]).unlink(missing_ok=True)
     folder.superseded(row["output"]).unlink(missing_ok=True)
 
 
-def _copy_first(folder: RunFolder, row: Row, target: UPath) -> None:
+def _copy_first(folder: RunFolder, row: Mapping[str, Any], target: UPath) -> None:
     if row["output_sha256"] is None:  # what lies there now was delivered by a killed call
         return
     source = first_output(folder, row["output"])
@@ -186,8 +214,11 @@ def _is_calibrated(run: Run) -> bool:
 def _is_settled(image: FlaggedImage, attempts: Mapping[str, list[Row]]) -> bool:
     """Accepted once, or refused at every step."""
     mine = {row["attempt_id"]: row["decision"] for row in attempts.get(image.row["source"], [])}
-    return "accepted" in mine.values() or all(key in mine for key, _ in image.steps)
+    accepted = {key for key, decision in mine.items() if decision == "accepted"}
+    return bool(accepted - image.refused) or all(key in mine for key, _ in image.steps)
 
 
 def _key(image: FlaggedImage) -> Key:
-    return (image.row["source"], image.row["attempt_id"])
+    # Not the key that the first output was scored under: a part of corrections would take the name
+    # of a part of scores. And a ladder that goes on after a person's word writes another part.
+    return (image.row["source"], image.row["attempt_id"], STAGE, *sorted(image.refused))

@@ -13,13 +13,16 @@ import pyarrow.compute as pc
 
 from pipelines import parquet, schema
 from pipelines.page import write_page
+from pipelines.reviews import REVIEWED_BAD, read_verdicts, with_verdicts
 from pipelines.sheets import write_sheets
 from pipelines.summary import Summary, summarise, write_summary
+from pipelines.verdict_files import settle_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipelines.progress import StageSummary
+    from pipelines.reviews import Verdicts
     from pipelines.runs import Run
 
 # A photo whose bytes changed is another photo: its old outputs and scores say nothing about it.
@@ -35,6 +38,7 @@ _SCORES = (
     "p_artifact",
     "p_color",
 )
+_IDENTITY = ("attempt_id", "output_sha256")
 _REASONS = ("reason", "reason_probability")
 
 
@@ -44,21 +48,31 @@ def write_report(run: Run, stages: Sequence[StageSummary] = ()) -> Summary:
     `stages` are the stages that this call has just run: their times go into summary.json.
     """
     folder = run.folder
-    catalog = parquet.read_table(folder.catalog, schema.CATALOG)
-    tries = lineage(catalog, parquet.read_parts(folder.attempts, schema.attempts_schema()))
-    report = build_report(
-        catalog,
-        parquet.read_parts(folder.stage("stylize"), schema.STYLIZED),
-        tries,
-        style=run.pack.name,
-        style_digest=run.pack.digest,
-    )
+    verdicts = read_verdicts(folder)
+    report, tries = current_report(run, verdicts)
+    settle_files(folder, report, tries, verdicts)
     parquet.commit_table(folder.report, report)
     summary = summarise(run, report, tries, stages)
     write_summary(folder.summary, summary)
-    write_page(run, report, tries, summary)
+    write_page(run, report, tries, summary, verdicts)
     write_sheets(run, report)
     return summary
+
+
+def current_report(run: Run, verdicts: Verdicts | None = None) -> tuple[pa.Table, pa.Table]:
+    """What the committed parts come to: the rows of the report, and the attempts that count.
+
+    `verdicts` are those in RUN/reviews unless they are given.
+    """
+    folder = run.folder
+    if verdicts is None:
+        verdicts = read_verdicts(folder)
+    catalog = parquet.read_table(folder.catalog, schema.CATALOG)
+    attempts = parquet.read_parts(folder.attempts, schema.attempts_schema())
+    tries = with_verdicts(lineage(catalog, attempts), verdicts)
+    made = with_verdicts(parquet.read_parts(folder.stage("stylize"), schema.STYLIZED), verdicts)
+    report = build_report(catalog, made, tries, style=run.pack.name, style_digest=run.pack.digest)
+    return report, tries
 
 
 def build_report(
@@ -66,7 +80,8 @@ def build_report(
 ) -> pa.Table:
     """One row per catalog row, sorted by source, in the order and types of `schema.REPORT`.
 
-    `tries` is what `lineage` gives of all attempts.
+    `tries` is what `lineage` gives of all attempts. It and `stylized` have the columns of
+    `with_verdicts`.
     `status` is null, with a sentence in `error`, while a photo's shard has not finished; no row
     of a finished run has that.
     """
@@ -74,7 +89,10 @@ def build_report(
     # "ok" comes last: a photo that was rejected once and stylized later is stylized.
     made = _last_of_each(stylized, _PHOTO, ("-status", "attempt_id"))
     first = _last_of_each(_only(tries, "first"), _PHOTO, ())
-    accepted = _last_of_each(_only(tries, "accepted"), _PHOTO, ("attempt_no", "attempt_id"))
+    kept = pc.fill_null(pc.not_equal(tries["verdict"], "bad"), True)
+    accepted = _last_of_each(
+        _only(tries.filter(kept), "accepted"), _PHOTO, ("attempt_no", "attempt_id")
+    )
     counts = _counts(tries)
 
     wide = photos
@@ -111,7 +129,8 @@ def _only(attempts: pa.Table, decision: str) -> pa.Table:
 
 def _counts(tries: pa.Table) -> pa.Table:
     """Attempts and refused attempts of each photo."""
-    refused = pc.cast(pc.equal(tries["decision"], "refused"), pa.int64())
+    by_person = pc.and_(pc.equal(tries["decision"], "accepted"), _is(tries["verdict"], "bad"))
+    refused = pc.cast(pc.or_(pc.equal(tries["decision"], "refused"), by_person), pa.int64())
     grouped = (
         tries.select(list(_PHOTO))
         .append_column("refused", refused)
@@ -154,6 +173,7 @@ def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
         "group": wide["group"],
         "status": status,
         "output": _output(wide, status),
+        **{name: _of_delivered(wide, status, name) for name in _IDENTITY},
         "style": _constant(style, wide.num_rows),
         "style_digest": _constant(style_digest, wide.num_rows),
         # An output that is not scored yet has no attempt row, and was made all the same.
@@ -168,9 +188,15 @@ def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
         "was_flagged": was_flagged,
         # Why the first output was flagged: a corrected image keeps the reason it was corrected for.
         **{name: _where(was_flagged, wide[f"first_{name}"]) for name in _REASONS},
+        **{name: _of_delivered(wide, status, name) for name in ("verdict", "verdict_why")},
         "evidence": _evidence(wide, status, was_flagged),
         "error": _error(wide, status),
     }
+    # What a person waives is not flagged any more, what a person refuses is.
+    columns["flagged"] = pc.if_else(is_corrected, columns["flagged"], _is_bad(wide))
+    columns["reason"] = pc.if_else(
+        _is_refused_unflagged(wide), _constant(REVIEWED_BAD, wide.num_rows), columns["reason"]
+    )
     # A mask with nulls cannot index a pandas frame: what was never scored is not flagged.
     columns["flagged"] = pc.fill_null(columns["flagged"], False)
     ordered = {field.name: columns[field.name] for field in schema.REPORT}
@@ -179,24 +205,59 @@ def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
 
 def _status(wide: pa.Table) -> pa.ChunkedArray:
     """ok, corrected, flagged, quarantined, rejected; null where the photo is not stylized yet."""
-    was_flagged = pc.fill_null(wide["first_flagged"], False)
-    gave_up = pc.and_(was_flagged, pc.greater(pc.fill_null(wide["refusals"], 0), 0))
+    is_bad = _is_bad(wide)
+    was_tried = pc.greater(pc.fill_null(wide["refusals"], 0), 0)
+    # Without a calibration nothing can tell whether another attempt is better.
+    is_hopeless = pc.and_(_is(_said(wide), "bad"), _is_unjudged(wide))
+    gave_up = pc.and_(is_bad, pc.or_(was_tried, is_hopeless))
     cases = {
         "rejected": pc.or_(_is(wide["status"], "rejected"), _is(wide["made_status"], "rejected")),
         None: pc.is_null(wide["made_status"]),
         "corrected": pc.is_valid(wide["accepted_attempt_id"]),
         "quarantined": gave_up,
-        "flagged": was_flagged,
+        "flagged": is_bad,
     }
     conditions = pc.make_struct(*cases.values(), field_names=[str(name) for name in cases])
     return pc.case_when(conditions, *(pa.scalar(name, pa.string()) for name in cases), "ok")
+
+
+def _said(wide: pa.Table) -> pa.ChunkedArray:
+    """The verdict on the first output."""
+    return pc.coalesce(wide["first_verdict"], wide["made_verdict"])
+
+
+def _is_bad(wide: pa.Table) -> pa.ChunkedArray:
+    """The first output is bad: a person's word, or else the flag."""
+    was_flagged = pc.fill_null(wide["first_flagged"], False)
+    waived = pc.and_(was_flagged, _is(_said(wide), "good"))
+    return pc.or_(pc.and_(was_flagged, pc.invert(waived)), _is(_said(wide), "bad"))
+
+
+def _is_refused_unflagged(wide: pa.Table) -> pa.ChunkedArray:
+    was_flagged = pc.fill_null(wide["first_flagged"], False)
+    return pc.and_(_is(_said(wide), "bad"), pc.invert(was_flagged))
+
+
+def _is_unjudged(wide: pa.Table) -> pa.ChunkedArray:
+    return pc.equal(pc.fill_null(wide["first_score_status"], "uncalibrated"), "uncalibrated")
 
 
 def _output(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
     """Where the image lies, relative to the run; null where there is none."""
     place = pc.if_else(_is(status, "quarantined"), "quarantine", "images")
     path = pc.binary_join_element_wise(place, wide["made_output"], "/")
-    return _where(pc.and_(pc.is_valid(status), pc.invert(_is(status, "rejected"))), path)
+    return _where(_has_image(status), path)
+
+
+def _of_delivered(wide: pa.Table, status: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """That column of the attempt that made the image `output` names; one without scores too."""
+    first = pc.coalesce(wide[f"first_{name}"], wide[f"made_{name}"])
+    delivered = pc.if_else(_is(status, "corrected"), wide[f"accepted_{name}"], first)
+    return _where(_has_image(status), delivered)
+
+
+def _has_image(status: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.and_(pc.is_valid(status), pc.invert(_is(status, "rejected")))
 
 
 def _error(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -209,9 +270,8 @@ def _evidence(
     wide: pa.Table, status: pa.ChunkedArray, was_flagged: pa.ChunkedArray
 ) -> pa.ChunkedArray:
     """What stands out in a flagged output, or why an image has no score."""
-    has_image = pc.and_(pc.is_valid(status), pc.invert(_is(status, "rejected")))
     score_status = pc.fill_null(wide["first_score_status"], "missing")
-    is_missing = pc.and_(has_image, _is(score_status, "missing"))
+    is_missing = pc.and_(_has_image(status), _is(score_status, "missing"))
     is_telling = pc.or_(was_flagged, pc.invert(_is(score_status, "scored")))
     waiting = _where(is_missing, _constant("not scored yet", wide.num_rows))
     return pc.coalesce(_where(is_telling, wide["first_evidence"]), waiting)

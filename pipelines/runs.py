@@ -74,6 +74,15 @@ class RunFolder:
         """Where an output that stayed bad lies."""
         return resolve_inside(self.root / "quarantine", output)
 
+    @property
+    def reviews(self) -> UPath:
+        """Folder of committed parts: what people said of outputs."""
+        return self.root / "reviews"
+
+    def refused(self, attempt_id: str, output: str) -> UPath:
+        """Where a corrected image lies that a person refused."""
+        return resolve_inside(self.root / "refused" / attempt_id, output)
+
     def superseded(self, output: str) -> UPath:
         """Where the first output of a corrected image lies."""
         return resolve_inside(self.root / "superseded", output)
@@ -160,6 +169,13 @@ def record(run: Run, **facts: Any) -> None:  # noqa: ANN401 JSON values
     if unknown:
         raise ValueError(f"run.json has no field {unknown[0]!r}")
     write_facts(run.folder.run_json, known | facts)
+
+
+def run_key(run: Run) -> str:
+    """16 hex digits that name a run wherever its folder lies: what it is made of, when it began."""
+    facts = _read_facts(run.folder)
+    text = json.dumps([facts["identity"], facts["started"]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def is_run_folder(folder: UPath) -> bool:

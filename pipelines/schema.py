@@ -69,6 +69,17 @@ STYLIZED = _schema(
     _ERROR,
 )
 
+REVIEWS = _schema(
+    "reviews",
+    _SOURCE,
+    _field("attempt_id", pa.string(), "the attempt that was looked at", "hex"),
+    _field("output_sha256", pa.string(), "of the bytes that were looked at", "hex"),
+    _field("verdict", pa.string(), "good | bad"),
+    _field("why", pa.string(), "in the reviewer's words"),
+    _field("reviewer", pa.string(), "who says so"),
+    _field("time", pa.timestamp("ms", tz="UTC"), "when it was said; of a CSV table: imported"),
+)
+
 REPORT = _schema(
     "report",
     _SOURCE,
@@ -76,6 +87,8 @@ REPORT = _schema(
     _GROUP,
     _field("status", pa.string(), "ok | corrected | flagged | quarantined | rejected"),
     _field("output", pa.string(), "path below RUN of the delivered image, or null"),
+    _field("attempt_id", pa.string(), "the attempt that made it", "hex"),
+    _field("output_sha256", pa.string(), "of its bytes", "hex"),
     _field("style", pa.string(), "name of the style"),
     _field("style_digest", pa.string(), "of weights and architecture", "hex"),
     _field("attempts", pa.int16(), "images made for this source", "count"),
@@ -88,6 +101,8 @@ REPORT = _schema(
     *_FAMILIES,
     _ERROR,
     _EVIDENCE,
+    _field("verdict", pa.string(), "of a person on the delivered image: good | bad; null if none"),
+    _field("verdict_why", pa.string(), "in that person's words"),
 )
 
 

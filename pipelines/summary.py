@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
 from pipelines import storage
+from pipelines.reviews import ReviewSummary, summarise_reviews
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +50,7 @@ class Summary:
     correction_rate: float | None
     reasons: dict[str, int]
     images_per_second: float | None
+    reviews: ReviewSummary = field(default_factory=ReviewSummary)
     stages: dict[str, StageTime]
 
     def to_json(self) -> dict[str, Any]:
@@ -81,8 +83,9 @@ def summarise(
         reject_rate=_share(counts["rejected"], report.num_rows),
         correction_attempts=(pc.sum(report["attempts"]).as_py() or 0) - _num_first(report),
         correction_rate=_share(counts["corrected"], counts["corrected"] + counts["quarantined"]),
-        reasons=_reasons(report),
+        reasons=count_reasons(report.filter(report["was_flagged"])),
         images_per_second=_speed(times.get("stylize")),
+        reviews=summarise_reviews(report, tries),
         stages=times,
     )
 
@@ -122,7 +125,7 @@ def _num_first(report: pa.Table) -> int:
     return pc.sum(pc.greater(report["attempts"], 0)).as_py() or 0
 
 
-def _reasons(report: pa.Table) -> dict[str, int]:
+def count_reasons(report: pa.Table) -> dict[str, int]:
     """How often each reason was given, most frequent first."""
     counts = pc.value_counts(report["reason"].drop_null()).to_pylist()
     ordered = sorted(counts, key=lambda count: (-count["counts"], count["values"]))

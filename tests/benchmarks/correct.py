@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scores import FAULTS
+from scores import FAULTS  # pyrefly: ignore[missing-import] the script beside this one
+from upath import UPath
 
 from ganst.models.stylepack import load_stylepack
 from pipelines.config import ComputeConfig, RunConfig
@@ -80,11 +81,11 @@ def measure(run: Run) -> pd.DataFrame:
 
 
 def _damage(run: Run, source: str, kind: str, names: dict[str, str]) -> None:
-    path = Path(run.folder.images(names[source]))
+    path = Path(str(run.folder.images(names[source])))
     others = sorted(set(names) - {source})
     rng = random.Random(source)
-    with Image.open(Path(run.photos / source)) as photo, Image.open(path) as output:
-        other = Image.open(Path(run.folder.images(names[rng.choice(others)]))).convert("RGB")
+    with Image.open(str(run.photos / source)) as photo, Image.open(path) as output:
+        other = Image.open(str(run.folder.images(names[rng.choice(others)]))).convert("RGB")
         buffer = io.BytesIO()
         fault = FAULTS[kind](photo.convert("RGB"), output.convert("RGB"), other, rng)
         fault.save(buffer, "JPEG", quality=95, subsampling=0)
@@ -103,11 +104,11 @@ def _line(rows: pd.DataFrame) -> str:
     return f"{text}; corrected: twin distance {distances} (medians), {success:.0%} fell by 30 %"
 
 
-def _table(path: Path) -> list:
+def _table(path: UPath) -> list:
     return list(pd.read_parquet(str(path)).itertuples())
 
 
-def _pixels(path: Path) -> np.ndarray:
+def _pixels(path: UPath) -> np.ndarray:
     with Image.open(str(path)) as image:
         return np.asarray(image.convert("RGB"), np.float32)
 

@@ -41,6 +41,7 @@ def test_help_is_instant_and_names_every_verb(ganst):
         "score",
         "correct",
         "report",
+        "review",
         "train",
         "calibrate",
         "doctor",
@@ -103,6 +104,8 @@ def test_defaults_of_the_command_line_are_those_of_the_model_behind_it(options, 
         (("score", "OUT", "--sources", "PHOTOS"), "either a RUN folder, or all of"),
         (("correct", "OUT"), "no run.json"),
         (("report", "PHOTOS"), "no run.json"),
+        (("review", "import", "PHOTOS", "NOWHERE"), "no run.json"),
+        (("review", "list", "PHOTOS"), "no run.json"),
         (("styles", "show", "nobody"), "known styles are"),
         (("styles", "sheet", "NOWHERE"), "no photo"),
         (
@@ -217,6 +220,24 @@ def test_too_many_rejects_of_a_dataset_end_with_1(photos, monkeypatch, capsys):
     text, complaint = capsys.readouterr()
     assert "1 of 4 files were rejected (25%)" in json.loads(text)["problems"][0]
     assert "--max-reject-share" in complaint
+
+
+@pytest.mark.usefixtures("in_home")
+def test_verdicts_come_in_by_file_and_are_listed(photos, monkeypatch, capsys):
+    out, table = photos.parent / "out", photos.parent / "verdicts.csv"
+    share = ("--max-reject-share", "0.5")
+    options = ("--style", "tiny", "--out", out, "--workers", "0", *share)
+    assert _call(monkeypatch, "stylize", photos, *options) == 0
+    table.write_text("source,verdict,why,reviewer\na b/2.png,good,,Ada\n1.jpg,bad,muddy,Ada\n")
+    capsys.readouterr()
+    assert _call(monkeypatch, "review", "import", out, table, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdicts"], told["new"], told["counts"]["quarantined"]) == (2, 2, 1)
+    assert _call(monkeypatch, "review", "list", out) == 0
+    assert "bad     1.jpg  muddy · Ada" in capsys.readouterr().out
+    table.write_text("source,verdict\n1.jpg,ugly\n")
+    assert _call(monkeypatch, "review", "import", out, table) == 2
+    assert "line 2: the verdict 'ugly' is neither good nor bad" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("in_home")

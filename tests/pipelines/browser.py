@@ -24,7 +24,10 @@ _FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--remote-debugging-port=0",
+    "--window-size=1400,900",
 )
+# Chromium acts on its own for some keys only if it is told their code.
+_KEY_CODES = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39, "Tab": 9}
 
 
 def find_chromium() -> str | None:
@@ -55,6 +58,46 @@ class Page:
         )
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
+
+    def click(self, selector: str) -> None:
+        """Press and release the mouse in the middle of the first such element in sight."""
+        x, y = self.place(selector)
+        for kind in ("mousePressed", "mouseReleased"):
+            self._mouse(kind, x, y)
+
+    def drag(self, selector: str, start: float, end: float) -> None:
+        """Drag from a share of the element's width to another, halfway down."""
+        x_from, y = self.place(selector, start)
+        x_to, _ = self.place(selector, end)
+        self._mouse("mousePressed", x_from, y)
+        for x in (x_from, (x_from + x_to) / 2, x_to):
+            self._mouse("mouseMoved", x, y)
+        self._mouse("mouseReleased", x_to, y)
+
+    def press(self, *keys: str) -> None:
+        """Press and release real keys, one after the other."""
+        for key in keys:
+            text = {"text": key} if len(key) == 1 else {}
+            code = {"windowsVirtualKeyCode": _KEY_CODES.get(key, 0)}
+            self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text, **code)
+            self.call("Input.dispatchKeyEvent", type="keyUp", key=key, **code)
+
+    def write(self, text: str) -> None:
+        """Put a text where the focus is."""
+        self.call("Input.insertText", text=text)
+
+    def place(self, selector: str, share: float = 0.5) -> tuple[float, float]:
+        """Scroll the element into sight; the point at a share of its width, halfway down."""
+        box = self.run(
+            f"(e => {{ e.scrollIntoView({{block: 'nearest'}}); const b = e.getBoundingClientRect();"
+            f" return [b.left, b.top, b.width, b.height]; }})(document.querySelector({selector!r}))"
+        )
+        assert box[2] * box[3] > 0, f"{selector} is not to be seen"
+        return box[0] + share * box[2], box[1] + box[3] / 2
+
+    def _mouse(self, kind: str, x: float, y: float) -> None:
+        held = {"button": "left", "buttons": 0 if kind == "mouseReleased" else 1, "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:  # noqa: ANN401 the protocol's
         self._last_id += 1

@@ -13,8 +13,7 @@ from PIL import Image
 from ganst.models.stylepack import StylePack
 from pipelines import parquet, schema
 from pipelines.config import RunConfig
-from pipelines.runs import Run, RunFolder
-from pipelines.storage import open_root
+from pipelines.runs import Run, open_run
 
 OUTCOMES = (
     "ok",
@@ -53,8 +52,10 @@ def make_run(root: Path, photos: list[MadePhoto]) -> Run:
     pack = StylePack(
         path=root / "pack", name="vangogh", digest="ab" * 32, card={}, checkpoints=("final",)
     )
-    config = RunConfig(photos=str(root / "photos"), style="vangogh", out=str(root / "run"))
-    run = Run(folder=RunFolder(open_root(config.out)), config=config, pack=pack, precision="fp32")
+    config = RunConfig(
+        photos=str(root / "photos"), style="vangogh", out=str(root / "run"), precision="fp32"
+    )
+    run = open_run(config, pack)
     rows = [catalog_row(photo) for photo in photos]
     parquet.commit_table(run.folder.catalog, as_table(rows, schema.CATALOG))
     return run

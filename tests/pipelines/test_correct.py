@@ -4,6 +4,7 @@ import pytest
 from PIL import Image, ImageOps
 from upath import UPath
 
+from ganst.correction.strategies import ShiftAverage
 from ganst.models.stylepack import StylePack
 from pipelines import correct as correct_module
 from pipelines.attempts import read_attempts
@@ -11,6 +12,8 @@ from pipelines.config import ComputeConfig
 from pipelines.correct import correct, systemic_fault
 from pipelines.ingest import ingest
 from pipelines.parquet import list_parts
+from pipelines.report import write_report
+from pipelines.review_import import import_reviews
 from pipelines.runs import Run
 from pipelines.score import score
 from pipelines.stylize import stylize
@@ -159,3 +162,62 @@ def test_a_photo_that_changed_meanwhile_is_refused_not_guessed(damaged_run, tmp_
     tries = attempts(damaged_run)["a0.png"][1:]
     assert tries
     assert all("cannot be read" in row["decision_reason"] for row in tries)
+
+
+def say(run: Run, source: str, verdict: str) -> None:
+    """A person's verdict on what is delivered now, taken in and followed."""
+    table = Path(str(run.folder.root)).parent / f"{source}-{verdict}.csv"
+    table.write_text(f"source,verdict\n{source},{verdict}\n")
+    import_reviews(run, str(table))
+    write_report(run)
+
+
+def test_a_correction_does_not_overwrite_the_score_of_an_image_alone_in_its_shard(
+    tmp_path, calibrated_pack
+):
+    run = scored_run(tmp_path, calibrated_pack, damaged=("c2.png",))
+    correct(run, SERIAL)
+    assert {name: len(rows) for name, rows in attempts(run).items()} == {
+        "a0.png": 1,
+        "b1.png": 1,
+        "c2.png": 2,
+    }
+
+
+def test_what_a_person_waives_is_not_corrected(damaged_run):
+    before = delivered(damaged_run, "images")
+    say(damaged_run, "a0.png", "good")
+    assert correct(damaged_run, SERIAL).total == 0
+    assert delivered(damaged_run, "images") == before
+
+
+def test_what_a_person_finds_bad_is_made_again_or_quarantined(damaged_run):
+    say(damaged_run, "a0.png", "good")
+    say(damaged_run, "b1.png", "bad")
+    summary = correct(damaged_run, SERIAL)
+    tries = attempts(damaged_run)["b1.png"][1:]
+    assert (summary.total, summary.done) == (1, 1)
+    assert tries
+    counts = write_report(damaged_run).counts
+    assert counts["corrected"] + counts["quarantined"] == 1
+    assert correct(damaged_run, SERIAL).done == 0
+
+
+def test_after_a_person_refused_a_correction_the_ladder_goes_on_behind_it(damaged_run, monkeypatch):
+    correct(damaged_run, SERIAL)
+    known = attempts(damaged_run)["a0.png"]
+    refused = delivered(damaged_run, "images")["a0.png"]
+    ladder = correct_module._ladder
+    monkeypatch.setattr(
+        correct_module, "_ladder", lambda run, row: (*ladder(run, row)[:1], ShiftAverage())
+    )
+    say(damaged_run, "a0.png", "bad")
+    assert "a0.png" not in delivered(damaged_run, "images")
+    summary = correct(damaged_run, SERIAL)
+    after = attempts(damaged_run)["a0.png"]
+    assert summary.done == 1
+    assert after[: len(known)] == known
+    assert [row["strategy"] for row in after[len(known) :]] == ["shift_average"]
+    assert after[-1]["attempt_no"] == 3
+    assert delivered(damaged_run, "images").get("a0.png") != refused
+    assert correct(damaged_run, SERIAL).done == 0

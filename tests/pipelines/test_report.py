@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipelines import schema
 from pipelines.progress import StageSummary
 from pipelines.report import build_report, lineage, write_report
+from pipelines.reviews import Verdicts, with_verdicts
 from pipelines.runs import Run
 from pipelines.summary import STATUSES, StageTime, merge_times
 from tests.pipelines.made_runs import (
@@ -51,13 +52,16 @@ def _rows(photos: list[MadePhoto]) -> tuple[list[dict[str, Any]], list[dict[str,
 
 
 def _build(
-    photos: list[MadePhoto], made: list[dict[str, Any]], tried: list[dict[str, Any]]
+    photos: list[MadePhoto],
+    made: list[dict[str, Any]],
+    tried: list[dict[str, Any]],
+    verdicts: Verdicts = MappingProxyType({}),
 ) -> pa.Table:
     catalog = as_table([catalog_row(photo) for photo in photos], schema.CATALOG)
     return build_report(
         catalog,
-        as_table(made, schema.STYLIZED),
-        lineage(catalog, as_table(tried, schema.attempts_schema())),
+        with_verdicts(as_table(made, schema.STYLIZED), verdicts),
+        with_verdicts(lineage(catalog, as_table(tried, schema.attempts_schema())), verdicts),
         style="vangogh",
         style_digest="ab" * 32,
     )

@@ -1,0 +1,146 @@
+"""The rows of the page: each source of the report as the few values that the page shows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines import page_pictures
+from pipelines.reviews import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipelines.reviews import Verdicts
+    from pipelines.runs import Run
+
+    Row = Mapping[str, Any]
+
+# More would make the page slow to open: of a larger run it lists all that is wrong, worst first,
+# and an even sample of what is fine.
+MAX_ROWS = 20_000
+
+FAMILIES = ("content", "style", "passthrough", "artifact", "color")
+_LINEAGE = (
+    "source",
+    "attempt_no",
+    "strategy",
+    "decision",
+    "decision_reason",
+    "p_anomaly",
+    *(f"p_{name}" for name in FAMILIES),
+)
+# What needs somebody's eyes comes first.
+_RANK = {"quarantined": 0, "flagged": 1, "corrected": 2, None: 3, "ok": 4, "rejected": 5}
+
+
+def page_rows(
+    run: Run, report: pa.Table, tries: pa.Table, verdicts: Verdicts
+) -> list[dict[str, Any]]:
+    """The rows that the page lists, worst first, as JSON values; what is not known is left out."""
+    firsts = _first_p(tries)
+    rows = sorted(
+        report.to_pylist(),
+        key=lambda row: (_RANK[row["status"]], firsts.get(row["source"], 2.0), row["source"]),
+    )
+    kept = choose_rows(rows)
+    sides = page_pictures.choose_sides(kept)
+    lineages = _lineages(
+        tries, [row["source"] for row in kept if row["was_flagged"] or row["attempts"] > 1]
+    )
+    return [
+        _page_row(run, row, lineages.get(row["source"], ()), sides.get(row["source"]))
+        | _verdict(verdicts.get(key_of(row)))
+        for row in kept
+    ]
+
+
+def choose_rows(rows: Sequence[Row]) -> list[Row]:
+    """At most `MAX_ROWS`: those that are not fine before those that are."""
+    if len(rows) <= MAX_ROWS:
+        return list(rows)
+    odd = [row for row in rows if row["status"] != "ok"][:MAX_ROWS]
+    good = [row for row in rows if row["status"] == "ok"]
+    room = min(MAX_ROWS - len(odd), len(good))
+    return odd + [good[index * len(good) // room] for index in range(room)]
+
+
+def as_script(values: object) -> str:
+    """JSON that may stand in a script element: no text in it can end the element."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _page_row(run: Run, row: Row, lineage: Sequence[Row], side: int | None) -> dict[str, Any]:
+    first = lineage[0] if lineage else row
+    corrected = row["status"] == "corrected"
+    values = {
+        "name": row["source"],
+        "status": row["status"] or "pending",
+        "reason": row["reason"],
+        "sure": _rounded(row["reason_probability"]),
+        "p": _rounded(row["p_anomaly"]),
+        "first": _rounded(first["p_anomaly"]),
+        "before": _family_values(first),
+        "after": _family_values(row) if corrected else None,
+        "evidence": row["evidence"],
+        "error": row["error"],
+        "strategy": row["strategy"],
+        "tries": [_try(attempt) for attempt in lineage[1:]],
+        "attempt": row["attempt_id"],
+        "sha": row["output_sha256"],
+        "pictures": page_pictures.pictures(run, row, side),
+    }
+    return {name: value for name, value in values.items() if value not in (None, [])}
+
+
+def _verdict(review: Row | None) -> dict[str, str]:
+    """What was imported; the time as the page's own clock writes it, to compare with."""
+    if review is None:
+        return {}
+    time = review["time"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"verdict": review["verdict"], "why": review["why"] or "", "reviewed": time}
+
+
+def _family_values(row: Row) -> list[float | None] | None:
+    found = [_rounded(row[f"p_{name}"]) for name in FAMILIES]
+    return found if any(value is not None for value in found) else None
+
+
+def _try(attempt: Row) -> dict[str, Any]:
+    return {
+        "strategy": attempt["strategy"],
+        "decision": attempt["decision"],
+        "why": attempt["decision_reason"],
+        "p": _rounded(attempt["p_anomaly"]),
+    }
+
+
+def _first_p(tries: pa.Table) -> dict[str, float]:
+    first = tries.filter(pc.equal(tries["decision"], "first"))
+    columns = (first[name].to_pylist() for name in ("source", "p_anomaly", "flagged"))
+    # Flagged without a score: nothing is worse than an output that cannot be read.
+    return {
+        source: (0.0 if flagged else 2.0) if p is None else p
+        for source, p, flagged in zip(*columns, strict=True)
+    }
+
+
+def _lineages(tries: pa.Table, sources: Sequence[str]) -> dict[str, list[Row]]:
+    """The attempts of each source in the order in which they were made."""
+    wanted = tries.filter(pc.is_in(tries["source"], pa.array(sources, pa.string())))
+    found: dict[str, list[Row]] = {}
+    ordered = wanted.select(list(_LINEAGE)).sort_by(
+        [("source", "ascending"), ("attempt_no", "ascending")]
+    )
+    for row in ordered.to_pylist():
+        found.setdefault(row["source"], []).append(row)
+    return found
+
+
+def _rounded(value: float | None) -> float | None:
+    """Four digits that mean something: a page of 10,000 rows is then half as large."""
+    return None if value is None else float(f"{value:.4g}")

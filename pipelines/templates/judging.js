@@ -1,0 +1,43 @@
+// Good, bad and why of the chosen image, by mouse and by key.
+const judging = (() => {
+  const buttons = [...document.querySelectorAll("[data-verdict]")];
+  const why = element("why");
+
+  function show() {
+    const row = list.row();
+    element("judge").hidden = !row?.attempt;
+    if (row?.attempt) {
+      const verdict = verdicts.of(row);
+      for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.verdict === verdict?.verdict));
+      why.disabled = !verdict;
+      if (why.value !== (verdict?.why ?? "")) why.value = verdict?.why ?? "";
+      element("clear").hidden = !verdicts.own(row);
+      element("imported").hidden = !verdict?.imported;
+    }
+    const count = verdicts.count();
+    element("count").textContent = count === 1 ? "1 verdict to export" : `${count.toLocaleString("en")} verdicts to export`;
+    element("export").disabled = !count;
+    element("unkept").hidden = verdicts.isKept();
+  }
+
+  function act(change) {
+    const row = list.row();
+    if (!row?.attempt) return;
+    change(row);
+    list.redraw(row);
+    show();
+  }
+
+  const say = (verdict) => act((row) => verdicts.set(row, verdict));
+  const unsay = () => act(verdicts.clear);
+
+  for (const button of buttons) button.addEventListener("click", () => say(button.dataset.verdict));
+  why.addEventListener("input", () => act((row) => verdicts.set(row, verdicts.of(row).verdict, why.value)));
+  why.addEventListener("keydown", (event) => { if (event.key === "Enter") element("list").focus(); });
+  element("clear").addEventListener("click", unsay);
+  element("export").addEventListener("click", verdicts.download);
+  element("reviewer").value = verdicts.reviewer();
+  element("reviewer").addEventListener("input", () => { verdicts.name(element("reviewer").value); show(); });
+
+  return { show, good: () => say("good"), bad: () => say("bad"), unsay, why: () => { if (!why.disabled) why.focus(); } };
+})();

@@ -1,0 +1,86 @@
+"""Files follow verdicts: what is waived comes back to images/, what is refused leaves it.
+
+Every step copies before it removes, and looks at what lies there instead of remembering: killed
+anywhere, the next call ends in the same files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from pipelines.storage import commit_bytes, read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+    from upath import UPath
+
+    from pipelines.reviews import Verdicts
+    from pipelines.runs import RunFolder
+
+    Row = Mapping[str, Any]
+
+
+def settle_files(folder: RunFolder, report: pa.Table, tries: pa.Table, verdicts: Verdicts) -> None:
+    """Put the image of every reviewed photo where its row of the report says that it lies.
+
+    `tries` has the columns of `reviews.with_verdicts`.
+    """
+    sources = {source for source, _, _ in verdicts}
+    if not sources:
+        return
+    names = ["source", "attempt_id", "output_sha256", "decision", "verdict"]
+    refused: dict[str, list[Row]] = {}
+    for attempt in tries.select(names).to_pylist():
+        if attempt["decision"] == "accepted" and attempt["verdict"] == "bad":
+            refused.setdefault(attempt["source"], []).append(attempt)
+    for row in report.to_pylist():
+        if row["source"] in sources and row["output"] is not None:
+            _settle(folder, row, refused.get(row["source"], ()))
+
+
+def _settle(folder: RunFolder, row: Row, refused: Sequence[Row]) -> None:
+    from pipelines.correct import quarantine  # here: it loads the scorers, which take seconds
+
+    output = "/".join(PurePosixPath(row["output"]).parts[1:])
+    _keep_refused(folder, output, refused)
+    if row["status"] == "corrected":
+        _deliver_again(folder, output, row)
+    elif row["status"] == "quarantined":
+        quarantine(folder, {**row, "output": output})
+    else:
+        _deliver_first(folder, output)
+
+
+def _keep_refused(folder: RunFolder, output: str, refused: Sequence[Row]) -> None:
+    """A corrected image that a person refuses is kept: the next verdict may take it back."""
+    delivered = folder.images(output)
+    if not refused or not delivered.exists():
+        return
+    data = read_bytes(delivered)
+    for attempt in refused:
+        if hashlib.sha256(data).hexdigest() == attempt["output_sha256"]:
+            commit_bytes(folder.refused(attempt["attempt_id"], output), data)
+
+
+def _deliver_again(folder: RunFolder, output: str, row: Row) -> None:
+    from pipelines.correct import deliver
+
+    kept = folder.refused(row["attempt_id"], output)
+    if kept.exists() and not _has_bytes(folder.images(output), row["output_sha256"]):
+        deliver(folder, {**row, "output": output}, read_bytes(kept))
+
+
+def _deliver_first(folder: RunFolder, output: str) -> None:
+    """The first output back from where a correction or a quarantine has put it."""
+    for place in (folder.superseded(output), folder.quarantine(output)):
+        if place.exists():
+            commit_bytes(folder.images(output), read_bytes(place))
+            place.unlink()
+
+
+def _has_bytes(path: UPath, digest: str) -> bool:
+    return path.exists() and hashlib.sha256(read_bytes(path)).hexdigest() == digest
