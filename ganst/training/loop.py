@@ -104,7 +104,11 @@ class Trainer:
         step = self.num_steps
         self.num_steps += 1
         self.num_images += self.bench.batch_size
+        failed = self.bench.nonfinite_steps
         told = self.objective.step(x, y, step=step, progress=progress)
+        # Not after each update: a discriminator that is well must not hide a generator that is not.
+        if self.bench.nonfinite_steps == failed:
+            self.bench.nonfinite_steps = 0
         self.ema.update(self.G, self.bench.batch_size)
         return told
 

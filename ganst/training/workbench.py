@@ -39,7 +39,7 @@ class Workbench:
         self.is_tuned = False  # the generator came from a style pack
         self.augment_probability = config.augment_probability
         self.rate_factor = self.content_factor = self.style_factor = 1.0
-        self.nonfinite_steps = 0
+        self.nonfinite_steps = 0  # updates that moved nothing, since a step without any
 
     @property
     def batch_size(self) -> int:
@@ -79,7 +79,6 @@ class Workbench:
         self.ranks.average_([losses, *_gradients(optimizer)])
         told = dict(zip(terms, losses.tolist(), strict=True))
         if torch.isfinite(losses).all():
-            self.nonfinite_steps = 0
             optimizer.step()
         else:
             self._count_nonfinite()

@@ -44,7 +44,7 @@ def test_two_ranks_train_as_one_with_twice_the_batch(folders, tmp_path: Path):
     one = _curve(dataclasses.replace(job, out=tmp_path / "one" / "ink", config=doubled))
     assert len(two) == 50
     for ours, theirs in zip(two, one, strict=True):
-        assert ours.losses == pytest.approx(theirs.losses, rel=1e-3, abs=1e-5), ours.step
+        assert ours.losses == pytest.approx(theirs.losses, rel=1e-4, abs=1e-6), ours.step
 
 
 def test_a_gang_whose_rank_is_killed_starts_again_from_the_last_checkpoint(folders, tmp_path):
