@@ -257,7 +257,9 @@ def _about(training: Training) -> dict[str, Any]:
         "trained": time.strftime("%Y-%m-%d", time.gmtime()),
     }
     if started is not None:
-        about["started_from"] = {"digest": started.digest, "training": started.card.get("training")}
+        kept = ("training", "started_from")
+        told = {name: started.card[name] for name in kept if name in started.card}
+        about["started_from"] = {"digest": started.digest} | told
     return about
 
 
