@@ -37,6 +37,9 @@ class RunOptions:
     max_pixels: Annotated[int, typer.Option(help="Files with more pixels are rejected.")] = (
         200_000_000
     )
+    memory_mb: Annotated[
+        int, typer.Option(help="MB a worker may take for the network on one image; else in strips.")
+    ] = 1024
     max_reject_share: Annotated[
         float, typer.Option(help="Share of rejected files that is still a success.")
     ] = 0.2

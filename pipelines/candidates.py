@@ -93,7 +93,12 @@ def _stylist(job: CorrectJob) -> Callable[..., Tensor]:
     def stylize(image: Tensor, *, checkpoint: str, precision: str) -> Tensor:
         judge = job.judge
         stylizer = open_stylizer(
-            judge.style_path, judge.style_digest, checkpoint, precision, judge.strength
+            judge.style_path,
+            judge.style_digest,
+            checkpoint,
+            precision,
+            judge.strength,
+            judge.memory_mb,
         )
         return stylizer.stylize([image])[0]
 

@@ -47,6 +47,11 @@ class RunConfig(BaseModel):
     max_pixels: int = Field(
         default=200_000_000, ge=1, description="Files with more pixels are rejected undecoded."
     )
+    memory_mb: int = Field(
+        default=1024,
+        ge=16,
+        description="Activations of one image, in MB: larger images are stylized in strips.",
+    )
     max_reject_share: float = Field(
         default=0.2, ge=0, le=1, description="Share of rejected files above which a run has failed."
     )

@@ -18,6 +18,7 @@ from pipelines.errors import StaleSourceError, UndecodableImageError
 from pipelines.images import DecodedImage, decode
 from pipelines.naming import format_of
 from pipelines.runs import Run, RunFolder
+from pipelines.scratch import DEFAULT_MEMORY_MB
 from pipelines.storage import read_bytes
 
 JUDGEMENT_FIELDS = tuple(Judgement.__dataclass_fields__)
@@ -33,6 +34,7 @@ class Judge:
     quality: int
     strength: float
     alpha: float
+    memory_mb: int = DEFAULT_MEMORY_MB
 
 
 def judge_of(run: Run) -> Judge:
@@ -44,6 +46,7 @@ def judge_of(run: Run) -> Judge:
         quality=run.config.quality,
         strength=run.config.strength,
         alpha=run.config.alpha,
+        memory_mb=run.config.memory_mb,
     )
 
 

@@ -198,6 +198,7 @@ def first_params(run: Run) -> dict[str, Any]:
         "max_side": config.max_side,
         "format": config.format,
         "quality": config.quality,
+        "memory_mb": config.memory_mb,
     }
 
 

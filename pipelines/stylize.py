@@ -40,9 +40,6 @@ from pipelines.storage import (
 from pipelines.styles import open_stylizer
 from pipelines.stylized import CHANGED, DENIED, REMOVED, STAGE, forget_stale, read_stylized
 
-# Whole images only: the layers of a larger one do not fit a worker's share of memory.
-MAX_STYLIZED_PIXELS = 64_000_000
-
 _REJECTS = (UndecodableImageError, UnstylizableImageError, StaleSourceError)
 
 
@@ -68,6 +65,7 @@ class StylizeJob:
     strength: float
     max_side: int | None
     max_pixels: int
+    memory_mb: int
     quality: int
     seed: int
     call: str
@@ -121,6 +119,7 @@ def make_job(run: Run) -> StylizeJob:
         strength=run.config.strength,
         max_side=run.config.max_side,
         max_pixels=run.config.max_pixels,
+        memory_mb=run.config.memory_mb,
         quality=run.config.quality,
         seed=run.config.seed,
         call=new_call(),
@@ -198,24 +197,17 @@ def _make_output(photo: Photo, job: StylizeJob) -> tuple[Tensor, bytes]:
     photos = open_root(job.photos)
     image = read_source(photos, photo.source, photo.source_sha256, job.max_pixels)
     image = shrink(image, job.max_side)
-    _check_size(image.pixels)
     stylizer = open_stylizer(
-        job.style_path, job.style_digest, FIRST_CHECKPOINT, job.precision, job.strength
+        job.style_path,
+        job.style_digest,
+        FIRST_CHECKPOINT,
+        job.precision,
+        job.strength,
+        job.memory_mb,
     )
     pixels = stylizer.stylize([image.pixels])[0]
     data = encode(pixels, format=format_of(photo.output), quality=job.quality, alpha=image.alpha)
     return pixels, data
-
-
-def _check_size(pixels: Tensor) -> None:
-    height, width = pixels.shape[1:]
-    if height * width > MAX_STYLIZED_PIXELS:
-        side = int(max(height, width) * (MAX_STYLIZED_PIXELS / (height * width)) ** 0.5)
-        raise UnstylizableImageError(
-            f"The image is {width}x{height} px ({height * width / 1e6:.0f} MP), over the"
-            f" {MAX_STYLIZED_PIXELS / 1e6:.0f} MP that are stylized in one piece:"
-            f" use --max-side {side} or less."
-        )
 
 
 def _row(photo: Photo, job: StylizeJob) -> dict[str, Any]:
