@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ImageFormat = Literal["same", "jpeg", "png", "webp"]
+Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 PrecisionChoice = Literal["auto", "bf16", "fp32"]
 
 # Two runs that differ only in these give the same pixels and the same rows.
@@ -41,6 +42,11 @@ class RunConfig(BaseModel):
     )
     format: ImageFormat = Field(default="same", description="File format of the outputs.")
     quality: int = Field(default=95, ge=1, le=100, description="Quality of JPEG and WebP.")
+    subsampling: Subsampling = Field(
+        default="4:4:4",
+        description="Of the colours of a JPEG. 4:4:4: none, strokes are colour edges.",
+    )
+    strip_location: bool = Field(default=False, description="Leave GPS tags out of the outputs.")
     precision: PrecisionChoice = Field(
         default="auto", description="auto: bf16 where the machine computes it natively."
     )

@@ -16,8 +16,8 @@ from pipelines.attempts import attempts_by_source
 from pipelines.candidates import CorrectJob, FlaggedImage, Row, all_refused, try_ladder
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
+from pipelines.delivery import delivery_of
 from pipelines.errors import StaleSourceError, UndecodableImageError
-from pipelines.images import shrink
 from pipelines.judging import (
     first_output,
     judge_of,
@@ -124,11 +124,14 @@ def _correct_image(image: FlaggedImage, job: CorrectJob, folder: RunFolder) -> l
     output = image.row["output"]
     try:
         photo = read_source(
-            open_root(job.photos), image.row["source"], image.row["source_sha256"], job.max_pixels
+            open_root(job.photos),
+            image.row["source"],
+            image.row["source_sha256"],
+            job.max_pixels,
+            job.max_side,
         )
     except (StaleSourceError, UndecodableImageError) as error:
         return all_refused(image, f"the photo cannot be read: {error}")
-    photo = shrink(photo, job.max_side)
     rows: list[Row] = []
     for candidate, row in try_ladder(image, photo, job, folder):
         rows.append(row)
@@ -199,7 +202,7 @@ def _job(run: Run) -> CorrectJob:
         judge=judge_of(run),
         max_side=run.config.max_side,
         max_pixels=run.config.max_pixels,
-        quality=run.config.quality,
+        delivery=delivery_of(run),
     )
 
 
