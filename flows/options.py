@@ -63,9 +63,19 @@ class RunOptions(CatalogOptions):
         Literal["same", "jpeg", "png", "webp"], typer.Option(help="File format of the outputs.")
     ] = "same"
     quality: Annotated[int, typer.Option(help="Quality of JPEG and WebP, 1 to 100.")] = 95
+    subsampling: Annotated[
+        Literal["4:4:4", "4:2:2", "4:2:0"],
+        typer.Option(help="Of the colours of a JPEG; 4:4:4: none."),
+    ] = "4:4:4"
+    strip_location: Annotated[
+        bool, typer.Option("--strip-location", help="Leave GPS tags out of the outputs.")
+    ] = False
     precision: Annotated[
         Literal["auto", "bf16", "fp32"], typer.Option(help="auto: bf16 where it is native.")
     ] = "auto"
+    memory_mb: Annotated[
+        int, typer.Option(help="MB a worker may take for the network on one image; else in strips.")
+    ] = 1024
     alpha: Annotated[float, typer.Option(help="Outputs with p up to this are flagged.")] = 0.05
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
 

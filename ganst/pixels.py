@@ -23,8 +23,13 @@ def reflect_indices(size: int, before: int, after: int) -> Tensor:
 
     Mirrors as often as needed, so a pad may be larger than the line itself (torch's reflection pad refuses that).
     """
+    return reflect_range(size, -before, size + after)
+
+
+def reflect_range(size: int, start: int, stop: int) -> Tensor:
+    """int64 `[stop - start]`: where positions `start`..`stop` lie in a line of `size` pixels mirrored endlessly."""
     period = max(2 * (size - 1), 1)
-    positions = torch.arange(-before, size + after) % period
+    positions = torch.arange(start, stop) % period
     return torch.minimum(positions, (period - positions) % period) if size > 1 else positions * 0
 
 
@@ -36,8 +41,8 @@ def pad_to_stride(images: Tensor, stride: int, smallest: int) -> tuple[Tensor, t
 
     """
     height, width = images.shape[-2:]
-    top, bottom = _margins(height, stride, smallest)
-    left, right = _margins(width, stride, smallest)
+    top, bottom = stride_margins(height, stride, smallest)
+    left, right = stride_margins(width, stride, smallest)
     if top or bottom:
         images = images.index_select(-2, reflect_indices(height, top, bottom).to(images.device))
     if left or right:
@@ -45,6 +50,7 @@ def pad_to_stride(images: Tensor, stride: int, smallest: int) -> tuple[Tensor, t
     return images, (top, left)
 
 
-def _margins(size: int, stride: int, smallest: int) -> tuple[int, int]:
+def stride_margins(size: int, stride: int, smallest: int) -> tuple[int, int]:
+    """Pixels to mirror before and behind a line of `size`, up to a multiple of `stride` and to `smallest`."""
     target = max(-(-size // stride) * stride, smallest)
     return (target - size) // 2, target - size - (target - size) // 2

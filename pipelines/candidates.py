@@ -13,6 +13,7 @@ from ganst.correction.strategies import Strategy, parameters
 from ganst.scoring.calibration import Judgement
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import SCORER_VERSION
+from pipelines.delivery import encode_output
 from pipelines.errors import UnstylizableImageError
 from pipelines.images import DecodedImage, decode, encode
 from pipelines.judging import (
@@ -22,7 +23,6 @@ from pipelines.judging import (
     load_calibration,
     read_output,
 )
-from pipelines.naming import format_of
 from pipelines.runs import RunFolder
 from pipelines.schema import attempts_schema
 from pipelines.styles import open_stylizer
@@ -76,7 +76,7 @@ def all_refused(image: FlaggedImage, why: str) -> list[Row]:
 def _make(strategy: Strategy, photo: DecodedImage, output: str, job: OutputsJob) -> Candidate:
     """Run a strategy and read its file back, so that what is judged is what is delivered."""
     pixels = strategy.produce(photo.pixels, _stylist(job))
-    data = encode(pixels, format=format_of(output), quality=job.judge.quality, alpha=photo.alpha)
+    data = encode_output(pixels, photo, output, job.delivery)
     return Candidate(data=data, pixels=decode(data, max_pixels=job.max_pixels).pixels)
 
 
@@ -84,7 +84,12 @@ def _stylist(job: OutputsJob) -> Callable[..., Tensor]:
     def stylize(image: Tensor, *, checkpoint: str, precision: str) -> Tensor:
         judge = job.judge
         stylizer = open_stylizer(
-            judge.style_path, judge.style_digest, checkpoint, precision, judge.strength
+            judge.style_path,
+            judge.style_digest,
+            checkpoint,
+            precision,
+            judge.strength,
+            judge.memory_mb,
         )
         return stylizer.stylize([image])[0]
 

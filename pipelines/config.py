@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 ImageFormat = Literal["same", "jpeg", "png", "webp"]
+Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 PrecisionChoice = Literal["auto", "bf16", "fp32"]
 
 # Two runs that differ only in these give the same pixels and the same rows.
@@ -80,8 +81,18 @@ class RunConfig(CatalogConfig):
     )
     format: ImageFormat = Field(default="same", description="File format of the outputs.")
     quality: int = Field(default=95, ge=1, le=100, description="Quality of JPEG and WebP.")
+    subsampling: Subsampling = Field(
+        default="4:4:4",
+        description="Of the colours of a JPEG. 4:4:4: none, strokes are colour edges.",
+    )
+    strip_location: bool = Field(default=False, description="Leave GPS tags out of the outputs.")
     precision: PrecisionChoice = Field(
         default="auto", description="auto: bf16 where the machine computes it natively."
+    )
+    memory_mb: int = Field(
+        default=1024,
+        ge=16,
+        description="Activations of one image, in MB: larger images are stylized in strips.",
     )
     alpha: float = Field(
         default=0.05, gt=0, lt=1, description="Outputs with p_anomaly up to this are flagged."

@@ -19,7 +19,6 @@ from pipelines.candidates import FlaggedImage, Row, all_refused, try_ladder
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.errors import StaleSourceError, UndecodableImageError
-from pipelines.images import shrink
 from pipelines.judging import OutputsJob, first_output, load_calibration, outputs_job
 from pipelines.parquet import commit_table, read_table
 from pipelines.progress import OnProgress, StageSummary
@@ -144,11 +143,14 @@ def _correct_image(image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> l
     """Try the ladder until a candidate is accepted; deliver it, or quarantine the first output."""
     try:
         photo = read_source(
-            open_root(job.photos), image.row["source"], image.row["source_sha256"], job.max_pixels
+            open_root(job.photos),
+            image.row["source"],
+            image.row["source_sha256"],
+            job.max_pixels,
+            job.max_side,
         )
     except (StaleSourceError, UndecodableImageError) as error:
         return all_refused(image, f"the photo cannot be read: {error}")
-    photo = shrink(photo, job.max_side)
     rows: list[Row] = []
     for candidate, row in try_ladder(image, photo, job, folder):
         rows.append(row)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from pipelines.errors import UndecodableImageError, UnstylizableImageError
+from pipelines.metadata import Labels, keep_exif, label_options, orientation_of
 from pipelines.srgb import DECODE_ERRORS, OPEN_ERRORS, read_alpha, to_srgb
 
 # Our own limit, `max_pixels`, is checked before decoding; Pillow's would reject 180 MP photos.
@@ -28,6 +29,9 @@ _WANTED = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000"
 Image.init()
 _FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
 
+NO_LABELS = Labels()
+
+_BAND_LINES = 512
 _LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383}
 _HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc")
 
@@ -41,27 +45,51 @@ class DecodedImage:
     mode: str  # in the file, in Pillow's words
     format: str  # found in the bytes: "JPEG", "PNG", ...
     notes: tuple[str, ...]  # what decoding decided, e.g. "first of 12 frames"
+    exif: bytes | None = None  # the block that an output is to carry
 
 
-def decode(data: bytes, *, max_pixels: int) -> DecodedImage:
-    """Decode the whole file to upright sRGB.
+def decode(data: bytes, *, max_pixels: int, max_side: int | None = None) -> DecodedImage:
+    """Decode the whole file to upright sRGB, its long side `max_side` px where it is longer.
+
+    A JPEG is decoded at a half, a quarter or an eighth of its size where that still has twice the
+    pixels asked for a side.
 
     Raises:
         UndecodableImageError: Empty, no image, truncated, damaged, or over `max_pixels`.
 
     """
+    image, orientation, size = _decode_stored(data, max_pixels, max_side)
+    image = replace(
+        image,
+        pixels=_turn(image.pixels, orientation),
+        alpha=None if image.alpha is None else _turn(image.alpha, orientation),
+    )
+    return _resize(image, size[::-1] if orientation > 4 else size)
+
+
+def _decode_stored(
+    data: bytes, max_pixels: int, max_side: int | None
+) -> tuple[DecodedImage, int, tuple[int, int]]:
+    """The image as stored, its EXIF orientation, and the (width, height) to make it as stored."""
     with _opened(data, max_pixels) as image:
         mode, found = image.mode, image.format or "?"
+        size = _fitted_size(image.size, max_side)
         try:
             notes = [*_frame_notes(image)]
-            image.load()
-            upright = _upright(image, notes)
-            alpha = read_alpha(upright)
-            rgb = to_srgb(upright, found, notes)
+            if found == "JPEG" and size != image.size:
+                image.draft(None, (2 * size[0], 2 * size[1]))
+            image.load()  # turns a TIFF by itself, and finds the EXIF block at the end of a PNG
+            orientation = _orientation(image, notes)
+            exif = keep_exif(image)
+            alpha = read_alpha(image)
+            rgb = to_srgb(image, found, notes)
         except DECODE_ERRORS as error:
             raise UndecodableImageError(_why(error, found)) from error
-    pixels = torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()  # [3, H, W]
-    return DecodedImage(pixels=pixels, alpha=alpha, mode=mode, format=found, notes=tuple(notes))
+        pixels = _to_planes(rgb)
+    image = DecodedImage(
+        pixels=pixels, alpha=alpha, mode=mode, format=found, notes=tuple(notes), exif=exif
+    )
+    return image, orientation, size
 
 
 def encode(
@@ -69,11 +97,13 @@ def encode(
     *,
     format: str,  # noqa: A002
     quality: int = 95,
+    subsampling: str = "4:4:4",
     alpha: Tensor | None = None,
+    labels: Labels = NO_LABELS,
 ) -> bytes:
-    """uint8 `[3, H, W]` and alpha `[H, W]` to a file: jpeg (4:4:4), png, webp, tiff or bmp.
+    """uint8 `[3, H, W]` and alpha `[H, W]` to a file: jpeg, png, webp, tiff or bmp, tagged as sRGB.
 
-    JPEG and BMP have no alpha: the image is laid on white.
+    JPEG and BMP have no alpha: the image is laid on white. `subsampling` is of JPEG.
 
     Raises:
         UnstylizableImageError: The format cannot hold an image of this size.
@@ -85,24 +115,35 @@ def encode(
         raise UnstylizableImageError(
             f"The output is {width}x{height} px, and {format} holds at most {limit} px a side."
         )
-    image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+    image = _from_planes(pixels)
     if alpha is not None:
         image.putalpha(Image.fromarray(alpha.contiguous().numpy()))
     if format in ("jpeg", "bmp") and alpha is not None:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
     buffer = io.BytesIO()
-    image.save(buffer, format=format, **_save_options(format, quality))
+    options = _save_options(format, quality, subsampling) | label_options(format, labels)
+    image.save(buffer, format=format, **options)
     return buffer.getvalue()
 
 
 def shrink(image: DecodedImage, max_side: int | None) -> DecodedImage:
     """Make the long side `max_side` px where it is longer (Lanczos, antialiased)."""
     height, width = image.pixels.shape[1:]
-    if max_side is None or max(height, width) <= max_side:
+    return _resize(image, _fitted_size((width, height), max_side))
+
+
+def _fitted_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+    width, height = size
+    if max_side is None or max(size) <= max_side:
+        return size
+    scale = max_side / max(size)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _resize(image: DecodedImage, size: tuple[int, int]) -> DecodedImage:
+    if image.pixels.shape[:0:-1] == size:
         return image
-    scale = max_side / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     planes = [*image.pixels] if image.alpha is None else [*image.pixels, image.alpha]
     small = [_resize_plane(plane, size) for plane in planes]
     alpha = None if image.alpha is None else small[3]
@@ -154,12 +195,40 @@ def _frame_notes(image: Image.Image) -> Iterator[str]:
         yield f"first of {num_frames} {words}"
 
 
-def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+def _orientation(image: Image.Image, notes: list[str]) -> int:
     try:
-        return ImageOps.exif_transpose(image)
+        return orientation_of(image)
     except (*DECODE_ERRORS, TypeError):  # TypeError: an orientation that is no number
         notes.append("EXIF unreadable, orientation ignored")
-        return image
+        return 1
+
+
+def _turn(planes: Tensor, orientation: int) -> Tensor:
+    """`[..., H, W]` as stored to upright, by the EXIF orientation."""
+    if orientation > 4:
+        planes = planes.transpose(-1, -2)
+    flips = {2: (-1,), 3: (-1, -2), 4: (-2,), 6: (-1,), 7: (-1, -2), 8: (-2,)}
+    return planes.flip(flips.get(orientation, ())).contiguous()
+
+
+def _to_planes(image: Image.Image) -> Tensor:
+    """uint8 `[3, H, W]`; by bands, because Pillow's image and a second copy would be much at 100 MP."""
+    planes = torch.empty((3, image.height, image.width), dtype=torch.uint8)
+    for top in range(0, image.height, _BAND_LINES):
+        bottom = min(top + _BAND_LINES, image.height)
+        band = np.array(image.crop((0, top, image.width, bottom)))
+        planes[:, top:bottom] = torch.from_numpy(band).permute(2, 0, 1)
+    return planes
+
+
+def _from_planes(planes: Tensor) -> Image.Image:
+    """RGB, by bands as well."""
+    height, width = planes.shape[1:]
+    image = Image.new("RGB", (width, height))
+    for top in range(0, height, _BAND_LINES):
+        band = planes[:, top : top + _BAND_LINES].permute(1, 2, 0).contiguous()
+        image.paste(Image.fromarray(band.numpy()), (0, top))
+    return image
 
 
 def _resize_plane(plane: Tensor, size: tuple[int, int]) -> Tensor:
@@ -167,10 +236,9 @@ def _resize_plane(plane: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(np.array(resized))
 
 
-def _save_options(name: str, quality: int) -> dict[str, object]:
+def _save_options(name: str, quality: int, subsampling: str) -> dict[str, object]:
     options: dict[str, dict[str, object]] = {
-        # 4:4:4: brush strokes are colour edges.
-        "jpeg": {"quality": quality, "subsampling": 0},
+        "jpeg": {"quality": quality, "subsampling": subsampling},
         "webp": {"quality": quality},
         "png": {"compress_level": 4},
         "tiff": {"compression": "tiff_lzw"},

@@ -15,12 +15,15 @@ from ganst.scoring.calibration import Calibration, CalibrationError, Judgement
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import COLUMN_NAMES, SCORER_VERSION
 from ganst.scoring.measuring import measure
+from pipelines.delivery import Delivery, delivery_of
 from pipelines.errors import StaleSourceError, UndecodableImageError
 from pipelines.images import DecodedImage, decode
 from pipelines.naming import format_of
 from pipelines.runs import Run, RunFolder
+from pipelines.scratch import DEFAULT_MEMORY_MB
 from pipelines.storage import read_bytes
 
+CALIBRATED_SUBSAMPLING = "4:4:4"  # of the JPEG files that calibrations are fitted to
 JUDGEMENT_FIELDS = tuple(Judgement.__dataclass_fields__)
 
 
@@ -34,6 +37,8 @@ class Judge:
     quality: int
     strength: float
     alpha: float
+    memory_mb: int = DEFAULT_MEMORY_MB
+    subsampling: str = CALIBRATED_SUBSAMPLING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,7 @@ class OutputsJob:
     judge: Judge
     max_side: int | None
     max_pixels: int
+    delivery: Delivery
 
 
 def outputs_job(run: Run) -> OutputsJob:
@@ -57,6 +63,8 @@ def outputs_job(run: Run) -> OutputsJob:
         quality=config.quality,
         strength=config.strength,
         alpha=config.alpha,
+        memory_mb=config.memory_mb,
+        subsampling=config.subsampling,
     )
     return OutputsJob(
         photos=str(run.photos),
@@ -64,6 +72,7 @@ def outputs_job(run: Run) -> OutputsJob:
         judge=judge,
         max_side=config.max_side,
         max_pixels=config.max_pixels,
+        delivery=delivery_of(run),
     )
 
 
@@ -150,10 +159,13 @@ def _parse_calibration(path: Path, _modified: int, _size: int) -> tuple[Calibrat
 
 
 def _refusal(calibration: Calibration, judge: Judge, output_name: str) -> str | None:
+    file_format = format_of(output_name)
+    if file_format == "jpeg" and judge.subsampling != CALIBRATED_SUBSAMPLING:
+        return f"calibrated for jpeg {CALIBRATED_SUBSAMPLING}, not {judge.subsampling}"
     return calibration.scope.refuses(
         style_digest=judge.style_digest,
         precision=judge.precision,
-        file_format=format_of(output_name),
+        file_format=file_format,
         quality=judge.quality,
         strength=judge.strength,
     )

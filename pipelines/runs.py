@@ -219,6 +219,9 @@ def first_params(run: Run) -> dict[str, Any]:
         "max_side": config.max_side,
         "format": config.format,
         "quality": config.quality,
+        "subsampling": config.subsampling,
+        "strip_location": config.strip_location,
+        "memory_mb": config.memory_mb,
     }
 
 

@@ -9,7 +9,6 @@ from pipelines.attempts import committed_attempts, lineage
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.errors import StaleSourceError, UndecodableImageError
-from pipelines.images import shrink
 from pipelines.judging import (
     OutputsJob,
     first_output,
@@ -127,11 +126,13 @@ def _verdict(
     if output is None:
         return unreadable_fields(_BROKEN if digest else _GONE), digest
     try:
-        photo = read_source(open_root(job.photos), item.source, item.source_sha256, job.max_pixels)
+        photo = read_source(
+            open_root(job.photos), item.source, item.source_sha256, job.max_pixels, job.max_side
+        )
     except (StaleSourceError, UndecodableImageError) as error:
         return stale_fields(error), digest
     fields = score_fields(
-        shrink(photo, job.max_side).pixels,
+        photo.pixels,
         output.pixels,
         job.judge,
         key=item.attempt_id,

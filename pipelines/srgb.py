@@ -53,7 +53,7 @@ def to_srgb(image: Image.Image, found: str, notes: list[str]) -> Image.Image:
             notes.append("colour profile unusable, ignored")
     if opaque.mode == "CMYK":
         notes.append("CMYK without a profile")
-    return opaque.convert("RGB")
+    return opaque if opaque.mode == "RGB" else opaque.convert("RGB")
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
@@ -95,10 +95,9 @@ def _through_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> I
         renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
         outputMode="RGB",
         flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        inPlace=image.mode == "RGB",  # a second image of 100 MP would take 400 MB
     )
-    if converted is None:
-        raise ValueError("no conversion")
-    return converted
+    return image if converted is None else converted
 
 
 def _from_deep_grey(image: Image.Image, found: str, notes: list[str]) -> Image.Image:

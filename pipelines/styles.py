@@ -7,6 +7,7 @@ from typing import cast
 from ganst.errors import StylePackError
 from ganst.inference import Precision, Stylizer
 from ganst.models.stylepack import load_generator, load_stylepack
+from pipelines.scratch import DEFAULT_MEMORY_MB, tiling_for
 
 BUNDLED = Path(__file__).parent / "stylepacks"
 
@@ -45,9 +46,14 @@ def find_style(style: str, home: Path | None) -> Path:
 
 @lru_cache(maxsize=4)
 def open_stylizer(
-    path: str, digest: str, checkpoint: str, precision: str, strength: float
+    path: str,
+    digest: str,
+    checkpoint: str,
+    precision: str,
+    strength: float,
+    memory_mb: int = DEFAULT_MEMORY_MB,
 ) -> Stylizer:
-    """The stylizer of a pack, loaded once per process.
+    """The stylizer of a pack, loaded once per process; images over `memory_mb` are cut in strips.
 
     Raises:
         StylePackError: The pack at `path` is not the one with `digest`.
@@ -59,4 +65,9 @@ def open_stylizer(
             f"the style pack at {path} changed: digest {pack.digest[:12]}, expected {digest[:12]}"
         )
     generator = load_generator(pack, checkpoint)
-    return Stylizer(generator, cast("Precision", precision), strength=strength)
+    return Stylizer(
+        generator,
+        cast("Precision", precision),
+        strength=strength,
+        tiling=tiling_for(memory_mb),
+    )

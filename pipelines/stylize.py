@@ -3,20 +3,20 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import torch
-from torch import Tensor
 from upath import UPath
 
-from pipelines.breadcrumbs import KILLED, find_killers, leave_trail, new_call
+from pipelines.breadcrumbs import KILLED, find_deaths, find_killers, leave_trail, new_call
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
+from pipelines.delivery import Delivery, delivery_of, encode_output
 from pipelines.errors import StaleSourceError, UndecodableImageError, UnstylizableImageError
-from pipelines.images import DecodedImage, decode, encode, shrink
-from pipelines.naming import format_of
+from pipelines.images import DecodedImage, decode
+from pipelines.overlap import one_by_one, overlap
 from pipelines.parquet import commit_table, read_table
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, first_attempt_id
@@ -40,10 +40,11 @@ from pipelines.storage import (
 from pipelines.styles import open_stylizer
 from pipelines.stylized import CHANGED, DENIED, REMOVED, STAGE, forget_stale, read_stylized
 
-# Whole images only: the layers of a larger one do not fit a worker's share of memory.
-MAX_STYLIZED_PIXELS = 64_000_000
+_REJECTS = (UndecodableImageError, StaleSourceError)
+# Larger ones are not read ahead or written behind: three at a time would be too much memory.
+_LARGE_PIXELS = 12_000_000
 
-_REJECTS = (UndecodableImageError, UnstylizableImageError, StaleSourceError)
+Rejection = str  # the sentence of the row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -54,6 +55,7 @@ class Photo:
     source_sha256: str
     attempt_id: str
     output: str
+    num_pixels: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,8 @@ class StylizeJob:
     strength: float
     max_side: int | None
     max_pixels: int
-    quality: int
+    memory_mb: int
+    delivery: Delivery
     seed: int
     call: str
 
@@ -104,6 +107,7 @@ def plan_photos(run: Run) -> list[Photo]:
             source_sha256=row["sha256"],
             attempt_id=first_attempt_id(run, row["sha256"]),
             output=row["output"],
+            num_pixels=row["width"] * row["height"],
         )
         for row in rows
         if row["status"] == "ok"
@@ -121,7 +125,8 @@ def make_job(run: Run) -> StylizeJob:
         strength=run.config.strength,
         max_side=run.config.max_side,
         max_pixels=run.config.max_pixels,
-        quality=run.config.quality,
+        memory_mb=run.config.memory_mb,
+        delivery=delivery_of(run),
         seed=run.config.seed,
         call=new_call(),
     )
@@ -133,22 +138,33 @@ def stylize_shard(shard: Shard[Photo], job: StylizeJob) -> ShardCount:
     parts = folder.stage(STAGE)
     part = parts / shard.part
     killers = find_killers(parts, shard.name, job.call)
-    rows: list[dict[str, Any]] = []
-    with one_thread(), leave_trail(parts, shard.name, job.call) as step:
-        for photo in shard.items:
-            # Another driver was faster. Its outputs may be corrected by now: leave them alone.
-            if part.exists():
-                return ShardCount(0)
-            if photo.source in killers:
-                rows.append(_rejected(photo, job, KILLED))
-                continue
-            step(photo.source)
-            rows.append(_stylize_photo(photo, job, folder))
+    rows = [_rejected(photo, job, KILLED) for photo in shard.items if photo.source in killers]
+    photos = [photo for photo in shard.items if photo.source not in killers]
+    steps = (
+        lambda photo: _read_photo(photo, job),
+        lambda _photo, image: _make_output(job, image, part),
+        lambda photo, made: _write_output(photo, job, made, folder.images(photo.output), part),
+    )
+    with one_thread(), leave_trail(parts, shard.name, job.call) as trail:
+
+        def step(*at: Photo) -> None:
+            trail(*(photo.source for photo in at))
+
+        try:
+            if find_deaths(parts, shard.name, job.call):
+                rows += one_by_one(photos, *steps, on_step=step)
+            else:
+                rows += overlap(photos, *steps, is_large=_is_large, on_step=step)
+        except _OvertakenError:
+            return ShardCount(0)
+    rows.sort(key=lambda row: (row["source"], row["attempt_id"]))
     commit_table(part, pa.Table.from_pylist(rows, schema=STYLIZED))
     return ShardCount(len(rows), sum(row["status"] == "rejected" for row in rows))
 
 
-def read_source(photos: UPath, source: str, sha256: str, max_pixels: int) -> DecodedImage:
+def read_source(
+    photos: UPath, source: str, sha256: str, max_pixels: int, max_side: int | None
+) -> DecodedImage:
     """Decode a photo of the catalog, whose bytes must be the ones that were ingested.
 
     Raises:
@@ -164,7 +180,7 @@ def read_source(photos: UPath, source: str, sha256: str, max_pixels: int) -> Dec
         raise StaleSourceError(DENIED) from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise StaleSourceError(CHANGED)
-    return decode(data, max_pixels=max_pixels)
+    return decode(data, max_pixels=max_pixels, max_side=max_side)
 
 
 @contextmanager
@@ -178,13 +194,54 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _stylize_photo(photo: Photo, job: StylizeJob, folder: RunFolder) -> dict[str, Any]:
+class _OvertakenError(Exception):
+    """Another driver committed the shard. Its outputs may be corrected by now: leave them alone."""
+
+
+def _is_large(photo: Photo) -> bool:
+    return photo.num_pixels > _LARGE_PIXELS
+
+
+def _read_photo(photo: Photo, job: StylizeJob) -> DecodedImage | Rejection:
+    photos = open_root(job.photos)
     try:
-        pixels, data = _make_output(photo, job)
+        return read_source(photos, photo.source, photo.source_sha256, job.max_pixels, job.max_side)
     except _REJECTS as error:
+        return str(error)
+
+
+def _make_output(
+    job: StylizeJob, image: DecodedImage | Rejection, part: UPath
+) -> DecodedImage | Rejection:
+    """The image with the pixels of its output."""
+    if part.exists():
+        raise _OvertakenError
+    if isinstance(image, Rejection):
+        return image
+    stylizer = open_stylizer(
+        job.style_path,
+        job.style_digest,
+        FIRST_CHECKPOINT,
+        job.precision,
+        job.strength,
+        job.memory_mb,
+    )
+    return replace(image, pixels=stylizer.stylize([image.pixels])[0])
+
+
+def _write_output(
+    photo: Photo, job: StylizeJob, image: DecodedImage | Rejection, path: UPath, part: UPath
+) -> dict[str, Any]:
+    if isinstance(image, Rejection):
+        return _rejected(photo, job, image)
+    try:
+        data = encode_output(image.pixels, image, photo.output, job.delivery)
+    except UnstylizableImageError as error:
         return _rejected(photo, job, str(error))
-    commit_bytes(folder.images(photo.output), data)
-    height, width = pixels.shape[1:]
+    if part.exists():
+        raise _OvertakenError
+    commit_bytes(path, data)
+    height, width = image.pixels.shape[1:]
     return _row(photo, job) | {
         "output": photo.output,
         "output_sha256": hashlib.sha256(data).hexdigest(),
@@ -192,30 +249,6 @@ def _stylize_photo(photo: Photo, job: StylizeJob, folder: RunFolder) -> dict[str
         "height": height,
         "status": "ok",
     }
-
-
-def _make_output(photo: Photo, job: StylizeJob) -> tuple[Tensor, bytes]:
-    photos = open_root(job.photos)
-    image = read_source(photos, photo.source, photo.source_sha256, job.max_pixels)
-    image = shrink(image, job.max_side)
-    _check_size(image.pixels)
-    stylizer = open_stylizer(
-        job.style_path, job.style_digest, FIRST_CHECKPOINT, job.precision, job.strength
-    )
-    pixels = stylizer.stylize([image.pixels])[0]
-    data = encode(pixels, format=format_of(photo.output), quality=job.quality, alpha=image.alpha)
-    return pixels, data
-
-
-def _check_size(pixels: Tensor) -> None:
-    height, width = pixels.shape[1:]
-    if height * width > MAX_STYLIZED_PIXELS:
-        side = int(max(height, width) * (MAX_STYLIZED_PIXELS / (height * width)) ** 0.5)
-        raise UnstylizableImageError(
-            f"The image is {width}x{height} px ({height * width / 1e6:.0f} MP), over the"
-            f" {MAX_STYLIZED_PIXELS / 1e6:.0f} MP that are stylized in one piece:"
-            f" use --max-side {side} or less."
-        )
 
 
 def _row(photo: Photo, job: StylizeJob) -> dict[str, Any]:

@@ -47,8 +47,8 @@ def kill_after(writes: int) -> None:
     correct_module.commit_table = counted(correct_module.commit_table)
 
 
-def negative_decode(data: bytes, *, max_pixels: int) -> DecodedImage:
-    image = decode(data, max_pixels=max_pixels)
+def negative_decode(data: bytes, *, max_pixels: int, max_side: int | None = None) -> DecodedImage:
+    image = decode(data, max_pixels=max_pixels, max_side=max_side)
     return replace(image, pixels=255 - image.pixels)
 
 

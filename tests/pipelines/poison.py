@@ -9,16 +9,16 @@ from pipelines.shards import Shard, ShardCount
 
 POISON = frozenset({"photo03.jpg"})
 
-_real_make_output = stylize._make_output
+_real_read_photo = stylize._read_photo
 _real_read_row = collection._read_row
 
 
 def stylize_poisoned(shard: Shard, job: stylize.StylizeJob) -> ShardCount:
-    stylize._make_output = _kill_or_make_output
+    stylize._read_photo = _kill_or_read_photo
     try:
         return stylize.stylize_shard(shard, job)
     finally:
-        stylize._make_output = _real_make_output
+        stylize._read_photo = _real_read_photo
 
 
 def ingest_poisoned(shard: Shard, job: collection.IngestJob) -> ShardCount:
@@ -29,9 +29,9 @@ def ingest_poisoned(shard: Shard, job: collection.IngestJob) -> ShardCount:
         collection._read_row = _real_read_row
 
 
-def _kill_or_make_output(photo: stylize.Photo, job: stylize.StylizeJob) -> Any:  # noqa: ANN401
+def _kill_or_read_photo(photo: stylize.Photo, job: stylize.StylizeJob) -> Any:  # noqa: ANN401
     _kill_by(photo.source)
-    return _real_make_output(photo, job)
+    return _real_read_photo(photo, job)
 
 
 def _kill_or_read_row(photos: Any, file: Any, max_pixels: int) -> dict[str, Any]:  # noqa: ANN401

@@ -7,7 +7,7 @@ from upath import UPath
 
 from pipelines import collection as collection_module
 from pipelines import stylize as stylize_module
-from pipelines.breadcrumbs import KILLED, find_killers, leave_trail
+from pipelines.breadcrumbs import KILLED, find_deaths, find_killers, leave_trail
 from pipelines.cluster import shared_cluster
 from pipelines.config import ComputeConfig
 from pipelines.ingest import ingest
@@ -27,14 +27,14 @@ def parts(tmp_path):
     return open_root(str(tmp_path / "parts"))
 
 
-def die_at(folder: str, call: str, sources: list[str]) -> None:
+def die_at(folder: str, call: str, sources: list) -> None:
     with leave_trail(open_root(folder), "shard", call) as step:
         for source in sources:
-            step(source)
+            step(*([source] if isinstance(source, str) else source))
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def death(folder: str, call: str, sources: list[str]) -> None:
+def death(folder: str, call: str, sources: list) -> None:
     process = multiprocessing.get_context("fork").Process(
         target=die_at, args=(folder, call, sources)
     )
@@ -54,6 +54,16 @@ def test_deaths_at_different_images_or_before_the_first_give_nobody_away(parts):
     for sources in (["a.jpg"], ["b.jpg"], [], []):
         death(str(parts), "call", sources)
     assert find_killers(parts, "shard", "call") == frozenset()
+
+
+def test_two_suspects_are_told_apart_by_a_death_alone(parts):
+    together = [("a.jpg",), ("a.jpg", "b.jpg")]
+    death(str(parts), "call", together)
+    death(str(parts), "call", together)
+    assert find_killers(parts, "shard", "call") == frozenset()
+    assert find_deaths(parts, "shard", "call") == [["a.jpg", "b.jpg"]] * 2
+    death(str(parts), "call", ["a.jpg", "b.jpg"])
+    assert find_killers(parts, "shard", "call") == {"b.jpg"}
 
 
 def test_deaths_of_another_call_or_shard_do_not_count(parts):

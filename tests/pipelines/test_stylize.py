@@ -140,12 +140,22 @@ def test_max_side_shrinks_and_the_row_says_the_size(tmp_path, photos, pack):
     assert decode(images(run)["photo00.png"], max_pixels=LIMIT).pixels.shape == (3, 18, 24)
 
 
-def test_an_image_too_large_to_stylize_in_one_piece_is_a_row_with_the_way_out(run, monkeypatch):
-    monkeypatch.setattr(stylize_module, "MAX_STYLIZED_PIXELS", 1000)
-    assert stylize(run, SERIAL).rejected == 5
-    assert "48x36 px" in rows(run)["photo00.jpg"]["error"]
-    assert "use --max-side 36 or less" in rows(run)["photo00.jpg"]["error"]
-    assert not (run.folder.root / "images").exists()
+def test_an_image_over_the_memory_given_is_stylized_in_strips(tmp_path, pack):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "large.png").write_bytes(file_of(smooth(700, 1000), "PNG"))
+    run = make_run(photos, tmp_path / "RUN", pack, memory_mb=16)
+    ingest(run, SERIAL)
+    stylize(run, SERIAL)
+    source = decode((photos / "large.png").read_bytes(), max_pixels=LIMIT).pixels
+    whole, strips = (
+        open_stylizer(str(pack.path), pack.digest, "final", "fp32", 1.0, memory_mb)
+        for memory_mb in (1024, 16)
+    )
+    assert strips.activation_bytes(1000, 700) > 16 * 10**6
+    output = decode(images(run)["large.png"], max_pixels=LIMIT).pixels
+    assert torch.equal(output, strips.stylize([source])[0])
+    assert (output.int() - whole.stylize([source])[0].int()).abs().max() <= 1
 
 
 def test_a_full_disk_leaves_no_row_and_the_next_call_finishes(run, monkeypatch):
