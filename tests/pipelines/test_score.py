@@ -118,6 +118,18 @@ def test_another_strength_than_the_calibrated_one_gives_columns_but_no_p(tmp_pat
     assert "strength" in row["evidence"]
 
 
+def test_jpeg_files_with_smeared_colours_are_not_judged_by_a_calibration_without(
+    tmp_path, calibrated_pack
+):
+    options = {"format": "jpeg", "subsampling": "4:2:0"}
+    run = stylized_run(tmp_path, calibrated_pack, 1, **options)
+    score(run, SERIAL)
+    (row,) = rows(run).values()
+    assert row["score_status"] == "uncalibrated"
+    assert row["evidence"] == "calibrated for jpeg 4:4:4, not 4:2:0"
+    assert row["p_anomaly"] is None
+
+
 def test_a_damaged_calibration_is_a_crash_at_once(tmp_path, calibrated_pack):
     shutil.copytree(calibrated_pack.path, tmp_path / "toy")
 
