@@ -36,6 +36,7 @@ def measure_artifacts(source: Canvas, output: Canvas) -> dict[str, float]:
         "a_blob": math.log(float(_local_excess(residual)) + 1.0),
         "a_clip": math.log(clipped_share(output.pixels) + 1e-3),
         "a_sharp_nat": sharpness,
+        "a_soft_nat": _strokes_kept(output.tiles),
         "a_noise_nat": noise,
         "a_border": _border(output.light),
     }
@@ -94,6 +95,12 @@ def _fine_detail(tiles: Tensor) -> tuple[float, float]:
     coarser = laplacian(F.avg_pool2d(tiles[:, None], 4)[:, 0])
     sharpness = math.log((float(finest.mean()) + 1e-4) / (float(coarser.mean()) + 1e-3))
     return sharpness, math.log(float(finest.flatten()[::3].median()) + 1e-3)
+
+
+def _strokes_kept(tiles: Tensor) -> float:
+    """Detail of 2 px over detail of 8 px: JPEG noise hides a blur from the finest band, not from here."""
+    fine, coarse = (laplacian(F.avg_pool2d(tiles[:, None], size)[:, 0]) for size in (2, 8))
+    return math.log((float(fine.mean()) + 1e-3) / (float(coarse.mean()) + 1e-3))
 
 
 def _excess(power: Tensor, row: int, col: int) -> float:

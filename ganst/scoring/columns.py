@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 # Part of an attempt's identity: raise it whenever a column's value or the detector changes.
-SCORER_VERSION = "1"
+SCORER_VERSION = "2"
 
 Family = Literal["content", "passthrough", "style", "artifact", "color", "source"]
 Direction = Literal["high_bad", "low_bad", "two_sided"]
@@ -205,6 +205,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "a_sharp_nat", "artifact", "two_sided", 0.1, "log ratio of bands", "blurred", "too sharp"
     ),
+    Column("a_soft_nat", "artifact", "two_sided", 0.1, "log ratio of bands", "soft", "harsh"),
     Column("a_noise_nat", "artifact", "two_sided", 0.1, "log |Laplacian|", "smoothed", "noisy"),
     Column("a_border", "artifact", "two_sided", 0.2, "log ratio", "borders smooth", "borders busy"),
     Column("k_light", "color", "two_sided", 2.0, "L, 0..100", "too dark", "too light"),
