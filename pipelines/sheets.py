@@ -62,34 +62,48 @@ def _write(run: Run, name: str, rows: pa.Table) -> list[str]:
 
 
 def draw_sheet(run: Run, rows: Sequence[Mapping[str, Any]]) -> Image.Image:
-    """Three pairs a line; a picture that is gone leaves its place empty."""
-    pairs = [
-        (thumbnails.photo(run, row, _SIDE), thumbnails.output(run, row, _SIDE)) for row in rows
-    ]
-    lines = range(0, len(rows), _COLUMNS)
-    heights = [max(map(_height, pairs[start : start + _COLUMNS])) for start in lines]
-    pair_width = 2 * _SIDE + _SEAM
+    """Pairs of photo and output; on a sheet with corrections the first output stands between them.
+
+    A picture that is gone leaves its place empty.
+    """
+    has_corrections = any(row["status"] == "corrected" for row in rows)
+    columns = _COLUMNS - has_corrections
+    entries = [_pictures(run, row, with_first=has_corrections) for row in rows]
+    lines = range(0, len(rows), columns)
+    heights = [max(map(_height, entries[start : start + columns])) for start in lines]
+    width = len(entries[0]) * (_SIDE + _SEAM) - _SEAM
     sheet = Image.new(
         "RGB",
         (
-            _GAP + min(_COLUMNS, len(rows)) * (pair_width + _GAP),
+            _GAP + min(columns, len(rows)) * (width + _GAP),
             _GAP + sum(height + _CAPTION + _GAP for height in heights),
         ),
         _PAPER,
     )
     y = _GAP
     for start, height in zip(lines, heights, strict=True):
-        for column, index in enumerate(range(start, min(start + _COLUMNS, len(rows)))):
-            x = _GAP + column * (pair_width + _GAP)
-            for side, picture in enumerate(pairs[index]):
-                _paste(sheet, picture, x + side * (_SIDE + _SEAM), y + height)
-            _caption(sheet, rows[index], x, y + height + 8, pair_width)
+        for column, index in enumerate(range(start, min(start + columns, len(rows)))):
+            x = _GAP + column * (width + _GAP)
+            for place, picture in enumerate(entries[index]):
+                _paste(sheet, picture, x + place * (_SIDE + _SEAM), y + height)
+            _caption(sheet, rows[index], x, y + height + 8, width)
         y += height + _CAPTION + _GAP
     return sheet
 
 
-def _height(pair: tuple[Image.Image | None, Image.Image | None]) -> int:
-    return max((picture.height for picture in pair if picture is not None), default=0)
+def _pictures(
+    run: Run, row: Mapping[str, Any], *, with_first: bool
+) -> tuple[Image.Image | None, ...]:
+    photo = thumbnails.photo(run, row, _SIDE)
+    if not with_first:
+        return photo, thumbnails.output(run, row, _SIDE)
+    first = thumbnails.first_output(run, row, _SIDE)
+    is_corrected = row["status"] == "corrected"
+    return photo, first, thumbnails.output(run, row, _SIDE) if is_corrected else None
+
+
+def _height(pictures: tuple[Image.Image | None, ...]) -> int:
+    return max((picture.height for picture in pictures if picture is not None), default=0)
 
 
 def _paste(sheet: Image.Image, picture: Image.Image | None, x: int, bottom: int) -> None:

@@ -1,5 +1,6 @@
 """Contact sheets: which rows, how many, and what is left of an earlier report."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -43,10 +44,23 @@ def test_flagged_and_good_images_have_sheets_of_fifteen(run):
 
 def test_a_sheet_is_as_large_as_what_is_on_it(run):
     write_report(run)
-    one_line, five_lines = (_size(run, name) for name in ("flagged-01.jpg", "ok-01.jpg"))
-    assert one_line[0] == five_lines[0]
-    assert one_line[1] == 28 + (40 + 44 + 28)  # gap, then picture, caption and gap
-    assert five_lines[1] == 28 + 5 * (40 + 44 + 28)
+    line = 40 + 44 + 28  # picture, caption and gap
+    # Three rows, one of them corrected: triptychs, two a line.
+    assert _size(run, "flagged-01.jpg") == (28 + 2 * (3 * 300 + 2 * 4 + 28), 28 + 2 * line)
+    assert _size(run, "ok-01.jpg") == (28 + 3 * (2 * 300 + 4 + 28), 28 + 5 * line)
+
+
+def test_a_correction_stands_beside_the_photo_and_what_came_out_at_first(run):
+    write_report(run)
+    with Image.open(str(run.folder.sheets / "flagged-01.jpg")) as sheet:
+        # The second entry of the first line; every picture, 60 px wide, in the middle of its place.
+        places = [28 + 936 + place * 304 + 120 for place in range(3)]
+        photo, first, corrected = (
+            np.asarray(sheet.crop((x, 28, x + 60, 68)), float) for x in places
+        )
+    assert np.abs(photo - first).mean() < 3  # the made first output is the photo
+    assert np.abs(photo[::-1, ::-1] - corrected).mean() < 15
+    assert np.abs(photo - corrected).mean() > 30
 
 
 def test_sheets_that_an_earlier_report_had_more_of_are_removed(run, monkeypatch):
