@@ -75,7 +75,7 @@ class RunOptions(CatalogOptions):
     ] = "auto"
     memory_mb: Annotated[
         int, typer.Option(help="MB a worker may take for the network on one image; else in strips.")
-    ] = 1024
+    ] = 1536
     alpha: Annotated[float, typer.Option(help="Outputs with p up to this are flagged.")] = 0.05
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
 

@@ -90,7 +90,7 @@ class RunConfig(CatalogConfig):
         default="auto", description="auto: bf16 where the machine computes it natively."
     )
     memory_mb: int = Field(
-        default=1024,
+        default=1536,
         ge=16,
         description="Activations of one image, in MB: larger images are stylized in strips.",
     )
