@@ -4,7 +4,8 @@ import dataclasses
 import logging
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,19 @@ _LAST_THINGS_S = 1.0  # saving the pack, drawing
 _EVALUATION_COST = 3.0  # features and distances, in the time that the outputs take
 
 
+@contextmanager
+def _without_denormals() -> Iterator[None]:
+    """Adam's averages decay into denormal numbers, on which a CPU is a hundred times slower.
+
+    The mode is the whole thread's, other people's arithmetic included: it ends with the training.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
     """A training that is ready for its next step."""
@@ -46,6 +60,7 @@ class Training:
         """True on the rank that writes."""
         return self.trainer.bench.ranks.rank == 0
 
+    @_without_denormals()
     def run(self, tell: Callable[[TrainEvent], None], is_stopped: Callable[[], bool]) -> bool:
         """Train to the end and save the pack: True. Stopped before, with a checkpoint: False.
 
@@ -223,8 +238,6 @@ def _begin(training: Training) -> None:
 def _prepare_torch(job: TrainJob, ranks: Ranks) -> torch.device:
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    # Adam's averages decay into denormal numbers, on which a CPU is a hundred times slower.
-    torch.set_flush_denormal(True)
     if not torch.cuda.is_available():
         return torch.device("cpu")
     device = torch.device("cuda", ranks.rank % torch.cuda.device_count())

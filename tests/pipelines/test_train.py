@@ -28,6 +28,11 @@ def test_training_leaves_a_pack_whose_card_tells_what_it_was_made_of(folders, tm
     assert pack.card["training"]["finished"]
 
 
+def test_training_leaves_the_arithmetic_of_the_process_as_it_was(folders, tmp_path: Path):
+    train(make_job(folders, tmp_path))
+    assert sys.float_info.min / 2 > 0  # a denormal number
+
+
 def test_pictures_that_cannot_be_used_are_left_out(folders, caplog):
     photos, _ = folders
     (photos / "broken.jpg").write_bytes(b"")
