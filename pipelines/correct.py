@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 from upath import UPath
 
-from ganst.correction.strategies import Strategy, ladder, parameters
+from ganst.correction.ladder import ladder, parameters
+from ganst.correction.strategies import Restyling
 from ganst.scoring.columns import SCORER_VERSION
 from pipelines.attempts import attempts_by_source
 from pipelines.candidates import FlaggedImage, Row, all_refused, try_ladder
@@ -193,7 +194,7 @@ def _donor(source: str, firsts: Mapping[str, Row]) -> str | None:
     return firsts[following[0]]["output"] if following else None
 
 
-def _attempt_id(run: Run, row: Row, strategy: Strategy) -> str:
+def _attempt_id(run: Run, row: Row, strategy: Restyling) -> str:
     params = first_params(run) | parameters(strategy) | {"output": row["output_sha256"]}
     return attempt_id(
         source_sha256=row["source_sha256"],
@@ -205,7 +206,7 @@ def _attempt_id(run: Run, row: Row, strategy: Strategy) -> str:
     )
 
 
-def _ladder(run: Run, row: Row) -> tuple[Strategy, ...]:
+def _ladder(run: Run, row: Row) -> tuple[Restyling, ...]:
     return ladder(row["reason"], run.pack.checkpoints)[: MAX_ATTEMPTS - 1]
 
 
