@@ -78,6 +78,7 @@ def as_markdown(outcome: Outcome) -> str:
             f"{summary.flagged_first} of {summary.scored} scored outputs flagged at"
             f" α = {summary.alpha} ({summary.flag_rate:.1%})."
         )
+    lines += [f"Note: {note}." for stage in outcome.stages for note in stage.notes]
     if unjudged(outcome):
         lines.append(unjudged(outcome))
     if summary.reasons:

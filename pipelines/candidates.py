@@ -39,6 +39,7 @@ class FlaggedImage:
     steps: tuple[tuple[str, Restyling], ...]  # attempt id and strategy, in the order to try
     donor: str | None  # output path of another source
     refused: frozenset[str] = frozenset()  # attempts that passed, and a person found bad
+    forced: bool = False  # a person found the first output bad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,10 @@ _RERUN, _OTHER, _AVERAGE, _BLEND = Rerun(), OtherCheckpoint(), ShiftAverage(), S
 _SECOND, _NORMALISED = SecondPass(), NormalisedInput()
 _STRUCTURE, _COLOURS = RestoredStructure(), CheckpointColours()
 
+_COSTS = {
+    step.name: step.cost
+    for step in (_RERUN, _OTHER, _AVERAGE, _BLEND, _SECOND, _NORMALISED, _STRUCTURE, _COLOURS)
+}
 _DEFAULT: tuple[Restyling, ...] = (_RERUN, _OTHER, _AVERAGE)
 # A blend and a restored structure are offered only where content is missing: they would make a
 # passthrough worse. No ladder is longer than what an image is given: see `pipelines.correct`.
@@ -46,3 +50,8 @@ def ladder(reason: str | None, checkpoints: tuple[str, ...]) -> tuple[Restyling,
 def parameters(strategy: Restyling) -> dict[str, Any]:
     """The strategy's parameters as JSON values: with its name, what makes the candidate."""
     return asdict(strategy)
+
+
+def cost_of(name: str) -> float:
+    """What a try of the strategy of that name costs, in stylizations of its image."""
+    return _COSTS[name]
