@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from ganst.scoring.columns import COLUMNS, SCORER_VERSION
 from ganst.scoring.conformal import false_alarm_bound, p_value, power_floor
-from ganst.scoring.detector import Detector
+from ganst.scoring.detector import Detector, unusual
 from ganst.scoring.reasons import Namer, evidence
 from ganst.scoring.reference import StyleReference
 
@@ -88,13 +88,15 @@ class Judgement:
 class Calibration:
     """Style reference, detector, sorted reference scores and namer of one style.
 
-    `scores`, `source_scores` `[n]` and `family_scores[family]` `[n]`: one cross-fitted score per calibration photo;
+    `scales` `[3]`: 90th percentiles of the detector's deviations over normal outputs; `scores`,
+    `source_scores` and `family_scores[family]` `[n]`: one cross-fitted score per calibration photo;
     `limits` `[2, D]`: 1st and 99th percentile of the residuals of outputs left out of the fit.
     """
 
     scope: Scope
     reference: StyleReference
     detector: Detector
+    scales: np.ndarray
     scores: np.ndarray
     source_scores: np.ndarray
     family_scores: Mapping[str, np.ndarray]
@@ -121,7 +123,7 @@ class Calibration:
     def judge(self, columns: Mapping[str, float], key: str) -> Judgement:
         """Judge one row of `measure`; `key` (the attempt id) breaks ties, always the same way."""
         residuals = self.residuals(columns)
-        score = float(self.detector.distance(residuals[None])[0])
+        score = float(unusual(self.detector.deviations(residuals[None]), self.scales)[0])
         families = {f"p_{family}": self._family_p(residuals, family, key) for family in FAMILIES}
         reason, probability = self.namer.name(residuals)
         return Judgement(
@@ -161,6 +163,7 @@ class Calibration:
     def to_bytes(self) -> bytes:
         """Serialise as safetensors with one JSON entry of metadata; the same bytes every time."""
         arrays = {
+            "scales": self.scales,
             "scores": self.scores,
             "scores.source": self.source_scores,
             "limits": self.limits,
@@ -195,6 +198,7 @@ class Calibration:
             ),
             reference=StyleReference.from_arrays(_under(arrays, "reference.")),
             detector=Detector.from_arrays(_under(arrays, "detector.")),
+            scales=arrays["scales"],
             scores=arrays["scores"],
             source_scores=arrays["scores.source"],
             family_scores={family: arrays[f"scores.{family}"] for family in FAMILIES},

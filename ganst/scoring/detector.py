@@ -23,6 +23,7 @@ _SOURCE_LIMIT = 4.0
 _REACH = 6.0
 _RIDGE = 30.0
 _BETTER = 1.5
+_STANDING_OUT = 3  # columns
 _MIN_SPREAD = 0.6  # of a residual: a column that the source explains fully is no alarm bell
 
 
@@ -138,6 +139,17 @@ class Detector:
         block = residuals[:, members]
         return np.einsum("mi,ij,mj->m", block, np.linalg.inv(covariance), block)
 
+    def deviations(self, residuals: np.ndarray) -> np.ndarray:
+        """Three ways in which `[m, D]` may be unusual, `[m, 3]`, each a sum of squares.
+
+        All columns together (Mahalanobis); the three that stand out most, each on its own; and the
+        three that stand out most given all others. A fault in one place moves few columns far, which
+        the sum over all of them drowns in the scatter of the rest.
+        """
+        given_others = residuals @ self.precision / np.sqrt(np.diag(self.precision))
+        parts = (self.distance(residuals), _largest(residuals), _largest(given_others))
+        return np.column_stack(parts)
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Name every array, for a safetensors file."""
         return {
@@ -175,6 +187,11 @@ class Floors:
     signs: np.ndarray
 
 
+def unusual(deviations: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """The anomaly score: the largest of the deviations `[m, 3]`, each in its usual size; `[m]`."""
+    return (deviations / scales).max(axis=1)
+
+
 def bounded(residuals: np.ndarray, signs: np.ndarray) -> np.ndarray:
     """Cut `[m, D]` at 1.5 σ in the direction that is better than expected: no fault lies there."""
     low = np.where(signs > 0, -_BETTER, -np.inf)
@@ -193,6 +210,11 @@ def ridge(features: np.ndarray, targets: np.ndarray, strength: float) -> np.ndar
     penalty = np.full(features.shape[1], strength)
     penalty[0] = 0.0
     return np.linalg.solve(features.T @ features + np.diag(penalty), features.T @ targets)
+
+
+def _largest(residuals: np.ndarray) -> np.ndarray:
+    """Sum of the largest squares of each row: `[m]`."""
+    return np.sort(residuals**2, axis=1)[:, -_STANDING_OUT:].sum(axis=1)
 
 
 def _features(scores: np.ndarray, limit: float) -> np.ndarray:
