@@ -17,6 +17,9 @@ def outcome_lines(outcome: Outcome) -> str:
             f"{summary.flagged_first} of {summary.scored} scored outputs were flagged"
             f" at alpha {summary.alpha}" + _reasons(summary.reasons)
         )
+    lines += [f"note   {note}" for stage in outcome.stages for note in stage.notes]
+    if summary.alarm.sentence:
+        lines.append(f"note   {summary.alarm.sentence}")
     lines += [unjudged(outcome), _work(outcome), f"page   {outcome.run}/report.html"]
     lines.append(f"table  {outcome.run}/report.parquet")
     return "\n".join(line for line in lines if line)

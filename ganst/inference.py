@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,24 +9,11 @@ from torch import Tensor
 from ganst.lines import SourceLines
 from ganst.models.generator import ResnetGenerator
 from ganst.pixels import pad_to_stride, stride_margins, to_model, to_pixels
+from ganst.precision import Precision
 from ganst.tiling import Tiling, bytes_per_pixel, stylize_in_strips
-
-Precision = Literal["bf16", "fp32"]
 
 # Smaller images are mirrored up to this side: below it the reflection pads inside the network do not fit.
 SMALLEST_SIDE_PX = 64
-
-
-def choose_precision() -> Precision:
-    """bf16 where the GPU or the CPU multiplies it natively, fp32 elsewhere."""
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    has_bf16 = torch.backends.cpu.get_cpu_capability() == "AVX512" and _cpu_multiplies_bf16()
-    return "bf16" if has_bf16 else "fp32"
-
-
-def _cpu_multiplies_bf16() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 class Stylizer:
@@ -50,7 +36,7 @@ class Stylizer:
         self.strength = strength
         self.tiling = tiling
         self.stride = generator.config.stride
-        # Channels last: with the group-norm form of instance norm, twice as fast in bf16 on a CPU.
+        # Channels last: with the group-norm form of instance norm, up to twice as fast on a CPU.
         self.generator = generator.eval().to(device=self.device, dtype=self.dtype)
         self.generator.to(memory_format=torch.channels_last)  # pyrefly: ignore[no-matching-overload]
 

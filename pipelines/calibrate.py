@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 
 from upath import UPath
 
-from ganst.inference import choose_precision
 from ganst.models.stylepack import CALIBRATION_FILE, StylePack, load_stylepack
 from ganst.scoring.calibration import Calibration, Scope
 from ganst.scoring.canonical import UnsupportedImageError
@@ -37,6 +36,8 @@ from pipelines.progress import OnProgress, Progress
 from pipelines.storage import commit_bytes, open_root, read_bytes
 
 VIEWS = 5
+# Both, also where one of them is slow: packs travel, and a run takes the faster one of its machine.
+PRECISIONS = ("bf16", "fp32")
 FORMATS = ("png", "jpeg", "webp", "tiff", "bmp")
 _MIN_GROUPS = 8
 _LEFT_OUT = (UndecodableImageError, UnsupportedImageError)
@@ -86,7 +87,7 @@ def fit_pack(
         photos=str(open_root(photos)),
         style_path=str(pack.path),
         style_digest=pack.digest,
-        precisions=_precisions(),
+        precisions=PRECISIONS,
         reference=_reference(pack, paintings),
         views=views,
     )
@@ -182,11 +183,6 @@ def _measure_all(
                     )
                 )
     return measured
-
-
-def _precisions() -> tuple[str, ...]:
-    """Both where bf16 is native: the difference is below a level, and a run may use either."""
-    return ("bf16", "fp32") if choose_precision() == "bf16" else ("fp32",)
 
 
 def _reference(pack: StylePack, paintings: str | None) -> StyleReference:

@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from ganst.correction.acceptance import Bench, Parent, Verdict, try_candidate
-from ganst.correction.strategies import Strategy, parameters
+from ganst.correction.ladder import parameters
+from ganst.correction.strategies import Restyling
 from ganst.scoring.calibration import Judgement
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import SCORER_VERSION
@@ -35,9 +36,10 @@ class FlaggedImage:
     """A flagged first output: its row, what may be tried, and a source to take a decoy from."""
 
     row: Row
-    steps: tuple[tuple[str, Strategy], ...]  # attempt id and strategy, in the order to try
+    steps: tuple[tuple[str, Restyling], ...]  # attempt id and strategy, in the order to try
     donor: str | None  # output path of another source
     refused: frozenset[str] = frozenset()  # attempts that passed, and a person found bad
+    forced: bool = False  # a person found the first output bad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ def all_refused(image: FlaggedImage, why: str) -> list[Row]:
     return [_refused_row(image, index, why) for index in range(len(image.steps))]
 
 
-def _make(strategy: Strategy, photo: DecodedImage, output: str, job: OutputsJob) -> Candidate:
+def _make(strategy: Restyling, photo: DecodedImage, output: str, job: OutputsJob) -> Candidate:
     """Run a strategy and read its file back, so that what is judged is what is delivered."""
     pixels = strategy.produce(photo.pixels, _stylist(job))
     data = encode_output(pixels, photo, output, job.delivery)

@@ -87,7 +87,7 @@ class RunConfig(CatalogConfig):
     )
     strip_location: bool = Field(default=False, description="Leave GPS tags out of the outputs.")
     precision: PrecisionChoice = Field(
-        default="auto", description="auto: bf16 where the machine computes it natively."
+        default="auto", description="auto: the faster one here, as measured."
     )
     memory_mb: int = Field(
         default=1536,

@@ -5,129 +5,178 @@ or removed, and the rows that say so come last. Killed in between, the next call
 the same outcome.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 from upath import UPath
 
-from ganst.correction.strategies import Strategy, ladder, parameters
-from ganst.scoring.columns import SCORER_VERSION
-from pipelines.attempts import attempts_by_source
 from pipelines.candidates import FlaggedImage, Row, all_refused, try_ladder
-from pipelines.cluster import count_workers
+from pipelines.cluster import count_workers, shared_cluster
 from pipelines.config import ComputeConfig
+from pipelines.correction_budget import (
+    CORRECTION_SHARE,
+    FAILURES_IN_A_ROW,
+    WAVE,
+    Allowance,
+    allowance,
+    budget,
+    in_waves,
+    worst_first,
+)
+from pipelines.correction_plan import (
+    current_attempts,
+    is_settled,
+    key_of_image,
+    plan_corrections,
+)
 from pipelines.errors import StaleSourceError, UndecodableImageError
-from pipelines.judging import OutputsJob, first_output, load_calibration, outputs_job
-from pipelines.parquet import commit_table, read_table
+from pipelines.judging import OutputsJob, first_output, outputs_job
+from pipelines.parquet import commit_table
 from pipelines.progress import OnProgress, StageSummary
-from pipelines.reviews import Verdicts, key_of, read_verdicts
-from pipelines.runs import Run, RunFolder, attempt_id, first_params
-from pipelines.schema import CATALOG, attempts_schema
-from pipelines.shards import Key, Shard, ShardCount, plan_shards, run_shards, summarize
+from pipelines.reviews import read_verdicts
+from pipelines.runs import Run, RunFolder
+from pipelines.schema import attempts_schema
+from pipelines.shards import Shard, ShardCount, plan_shards, run_shards
 from pipelines.storage import commit_bytes, open_root, read_bytes
 from pipelines.stylize import one_thread, read_source
+from pipelines.summary import alarm_of
 
 STAGE = "correct"
-MAX_ATTEMPTS = 4  # of an image, the first one included
 SYSTEMIC_SHARE = 0.3
 SYSTEMIC_MIN = 20
 
 
 def correct(
-    run: Run, compute: ComputeConfig, on_progress: OnProgress | None = None
+    run: Run,
+    compute: ComputeConfig,
+    on_progress: OnProgress | None = None,
+    *,
+    share: float = CORRECTION_SHARE,
 ) -> StageSummary:
     """Try the ladder of every flagged image that has neither a correction nor all its refusals.
 
-    Where more than 30 % of at least 20 scored images are flagged, nothing is started: that is a
-    fault of the run, which image-by-image corrections would hide. `failed` then says so.
+    The worst come first, and what is left when `share` of the work of stylizing the run is spent
+    stays flagged: `notes` says so. Where more than 30 % of at least 20 scored images are flagged,
+    or all outputs have moved (`run_alarm`), nothing is started: that is a fault of the run, which
+    image-by-image corrections would hide. `failed` then says so.
     """
-    verdicts = read_verdicts(run.folder)
+    began = time.monotonic()
     attempts = current_attempts(run)
-    images = plan_corrections(run, attempts, verdicts)
+    images = worst_first(plan_corrections(run, attempts, read_verdicts(run.folder)))
+    settled = sum(is_settled(image, attempts) for image in images)
+    fault = systemic_fault(attempts) if settled < len(images) else None
+    if fault:
+        work = Work(failed=[fault])
+    else:
+        work = _work_through(run, images, budget(len(attempts), share), compute, on_progress)
+    after = current_attempts(run)
+    done = sum(is_settled(image, after) for image in work.tried)
+    return StageSummary(
+        stage=STAGE,
+        total=len(images) if fault else len(work.tried),
+        done=max(done - settled, 0),
+        skipped=settled,
+        rejected=0,
+        failed=tuple(work.failed),
+        seconds=time.monotonic() - began,
+        notes=work.notes,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """What a call did: images with the steps they were allowed, and shards that failed."""
+
+    tried: list[FlaggedImage] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+
+
+def _work_through(
+    run: Run,
+    images: Sequence[FlaggedImage],
+    allowed: float,
+    compute: ComputeConfig,
+    on_progress: OnProgress | None,
+) -> Work:
+    """Wave by wave, each with what the rows of those before it leave."""
+    work = Work()
+    with _cluster_for(images, current_attempts(run), compute) as shared:
+        for number, wave in enumerate(in_waves(images)):
+            attempts = current_attempts(run)
+            left = allowance(images[: number * WAVE], attempts)
+            if left.spent >= allowed:
+                break
+            trimmed = [image for image in map(left.trims, wave) if image.steps]
+            work.failed += _run_wave(run, trimmed, attempts, shared, on_progress)
+            work.tried += trimmed
+    left = allowance(images, current_attempts(run))
+    work.notes = _notes(left, len(images) - len(work.tried), allowed)
+    return work
+
+
+@contextmanager
+def _cluster_for(
+    images: Sequence[FlaggedImage], attempts: Mapping[str, list[Row]], compute: ComputeConfig
+) -> Iterator[ComputeConfig]:
+    """One cluster for more than one wave of work; `run_shards` starts none where there is none."""
+    missing = sum(not is_settled(image, attempts) for image in images)
+    if missing <= WAVE:
+        yield compute
+        return
+    with shared_cluster(compute) as shared:
+        yield shared
+
+
+def _run_wave(
+    run: Run,
+    images: Sequence[FlaggedImage],
+    attempts: Mapping[str, list[Row]],
+    compute: ComputeConfig,
+    on_progress: OnProgress | None,
+) -> tuple[str, ...]:
     plan = plan_shards(
         STAGE,
         images,
-        key=_key,
-        committed={_key(image) for image in images if _is_settled(image, attempts)},
+        key=key_of_image,
+        committed={key_of_image(image) for image in images if is_settled(image, attempts)},
         shard_size=run.config.shard_size,
         workers=count_workers(compute),
     )
-    fault = systemic_fault(attempts) if plan.shards else None
-    if fault:
-        return summarize(plan, (fault,), committed=plan.skipped, rejected=0)
-    failed = run_shards(plan, compute, correct_shard, outputs_job(run), on_progress=on_progress)
-    after = current_attempts(run)
-    settled = sum(_is_settled(image, after) for image in images)
-    return summarize(plan, failed, committed=settled, rejected=0)
+    return run_shards(plan, compute, correct_shard, outputs_job(run), on_progress=on_progress)
 
 
-def current_attempts(run: Run) -> dict[str, list[Row]]:
-    """The attempts on the photos as the catalog knows them now, by source."""
-    catalog = {
-        row["source"]: row["sha256"] for row in read_table(run.folder.catalog, CATALOG).to_pylist()
-    }
-    found = {}
-    for source, rows in attempts_by_source(run.folder).items():
-        now = [
-            row
-            for row in rows
-            if row["source_sha256"] == catalog.get(source)
-            and row["scorer_version"] == SCORER_VERSION
-        ]
-        if now:
-            found[source] = now
-    return found
-
-
-def plan_corrections(
-    run: Run, attempts: Mapping[str, list[Row]], verdicts: Verdicts = MappingProxyType({})
-) -> list[FlaggedImage]:
-    """Every image whose first output was flagged, with its ladder.
-
-    A person's verdict on it comes before the flag: good is left alone, bad is made again.
-    """
-    firsts = {
-        source: rows[0] for source, rows in attempts.items() if rows[0]["decision"] == "first"
-    }
-    if not _is_calibrated(run):
-        return []
-    found = []
-    for source, row in sorted(firsts.items()):
-        steps = tuple((_attempt_id(run, row, strategy), strategy) for strategy in _ladder(run, row))
-        if _is_bad(row, verdicts) and steps:
-            refused = frozenset(
-                key for key, _ in steps if _is_refused(attempts[source], key, verdicts)
-            )
-            found.append(
-                FlaggedImage(row=row, steps=steps, donor=_donor(source, firsts), refused=refused)
-            )
-    return found
-
-
-def _is_bad(row: Row, verdicts: Verdicts) -> bool:
-    said = verdicts.get(key_of(row))
-    return said["verdict"] == "bad" if said else row["flagged"]
-
-
-def _is_refused(rows: list[Row], attempt: str, verdicts: Verdicts) -> bool:
-    """True where that attempt was accepted and a person found it bad."""
-    mine = (row for row in rows if row["attempt_id"] == attempt and row["decision"] == "accepted")
-    return any(key_of(row) in verdicts and _is_bad(row, verdicts) for row in mine)
+def _notes(left: Allowance, num_untried: int, allowed: float) -> tuple[str, ...]:
+    """What a person should know about images that stay flagged."""
+    notes = [
+        f"{name} was switched off: it failed {FAILURES_IN_A_ROW} times in a row"
+        for name in sorted(left.switched_off)
+    ]
+    if num_untried and left.spent >= allowed:
+        notes.append(
+            f"{num_untried} flagged outputs were not tried: corrections have cost as much as"
+            f" stylizing {left.spent:.0f} images, the budget is {allowed:.0f}"
+        )
+    return tuple(notes)
 
 
 def systemic_fault(attempts: Mapping[str, list[Row]]) -> str | None:
-    """One sentence where so much is flagged that the run itself must be at fault."""
-    flags = [
-        rows[0]["flagged"] for rows in attempts.values() if rows[0]["score_status"] == "scored"
-    ]
-    if len(flags) < SYSTEMIC_MIN or sum(flags) <= SYSTEMIC_SHARE * len(flags):
+    """One sentence where the run itself must be at fault: too much is flagged, or all has moved."""
+    firsts = [rows[0] for rows in attempts.values() if rows[0]["score_status"] == "scored"]
+    flagged = sum(row["flagged"] for row in firsts)
+    alarm = alarm_of(firsts)
+    is_too_much = len(firsts) >= SYSTEMIC_MIN and flagged > SYSTEMIC_SHARE * len(firsts)
+    if not (is_too_much or alarm.stops_correction):
         return None
-    return (
-        f"correction was not started: {sum(flags)} of {len(flags)} outputs are flagged, over"
-        f" {SYSTEMIC_SHARE:.0%}: check the style, its calibration and the photos first"
-    )
+    found = f"{flagged} of {len(firsts)} outputs are flagged"
+    if is_too_much:
+        found += f", over {SYSTEMIC_SHARE:.0%}"
+    why = alarm.sentence or "check the style, its calibration and the photos first"
+    return f"correction was not started: {found}: {why}"
 
 
 def correct_shard(shard: Shard[FlaggedImage], job: OutputsJob) -> ShardCount:
@@ -184,43 +233,3 @@ def _copy_first(folder: RunFolder, row: Mapping[str, Any], target: UPath) -> Non
     source = first_output(folder, row["output"])
     if source != target and source.exists():
         commit_bytes(target, read_bytes(source))
-
-
-def _donor(source: str, firsts: Mapping[str, Row]) -> str | None:
-    """Output path of the next source whose output is good: correction will not touch it."""
-    names = sorted(name for name, row in firsts.items() if not row["flagged"] and name != source)
-    following = [name for name in names if name > source] + names
-    return firsts[following[0]]["output"] if following else None
-
-
-def _attempt_id(run: Run, row: Row, strategy: Strategy) -> str:
-    params = first_params(run) | parameters(strategy) | {"output": row["output_sha256"]}
-    return attempt_id(
-        source_sha256=row["source_sha256"],
-        style_digest=run.pack.digest,
-        strategy=strategy.name,
-        params=params,
-        seed=run.config.seed,
-        scorer_version=SCORER_VERSION,
-    )
-
-
-def _ladder(run: Run, row: Row) -> tuple[Strategy, ...]:
-    return ladder(row["reason"], run.pack.checkpoints)[: MAX_ATTEMPTS - 1]
-
-
-def _is_calibrated(run: Run) -> bool:
-    return load_calibration(str(run.style_path)) is not None
-
-
-def _is_settled(image: FlaggedImage, attempts: Mapping[str, list[Row]]) -> bool:
-    """Accepted once, or refused at every step."""
-    mine = {row["attempt_id"]: row["decision"] for row in attempts.get(image.row["source"], [])}
-    accepted = {key for key, decision in mine.items() if decision == "accepted"}
-    return bool(accepted - image.refused) or all(key in mine for key, _ in image.steps)
-
-
-def _key(image: FlaggedImage) -> Key:
-    # Not the key that the first output was scored under: a part of corrections would take the name
-    # of a part of scores. And a ladder that goes on after a person's word writes another part.
-    return (image.row["source"], image.row["attempt_id"], STAGE, *sorted(image.refused))

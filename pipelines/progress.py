@@ -29,3 +29,4 @@ class StageSummary:
     rejected: int  # of the whole job
     failed: tuple[str, ...]  # one sentence per failed shard
     seconds: float
+    notes: tuple[str, ...] = ()  # what a person should know although nothing failed

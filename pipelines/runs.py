@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from upath import UPath
 
-from ganst.inference import Precision, choose_precision
 from ganst.models.stylepack import StylePack, load_stylepack
+from ganst.precision import Precision, choose_precision
 from ganst.scoring.columns import SCORER_VERSION
 from pipelines.config import NOT_IDENTITY, RunConfig
 from pipelines.errors import RunConflictError, UnknownRunError
@@ -119,9 +119,12 @@ def open_run(config: RunConfig, pack: StylePack, dataset: UPath | None = None) -
     folder = RunFolder(open_root(config.out))
     photos = open_root(config.photos)
     _check_places(photos, folder.root)
-    precision = choose_precision() if config.precision == "auto" else config.precision
     run = Run(
-        folder=folder, config=_absolute(config), pack=pack, precision=precision, dataset=dataset
+        folder=folder,
+        config=_absolute(config),
+        pack=pack,
+        precision=_precision(config, folder),
+        dataset=dataset,
     )
     if folder.run_json.exists():
         facts = _read_facts(folder)
@@ -235,6 +238,15 @@ def first_attempt_id(run: Run, source_sha256: str) -> str:
         seed=run.config.seed,
         scorer_version=SCORER_VERSION,
     )
+
+
+def _precision(config: RunConfig, folder: RunFolder) -> Precision:
+    """What was asked for; else what the run has been made in so far, on whatever machine; else measured."""
+    if config.precision != "auto":
+        return config.precision
+    if folder.run_json.exists():
+        return cast("Precision", _read_facts(folder)["identity"]["precision"])
+    return choose_precision()
 
 
 def _absolute(config: RunConfig) -> RunConfig:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ganst.inference import choose_precision
 from ganst.models.stylepack import load_stylepack
+from ganst.precision import choose_precision
 from pipelines import storage
 from pipelines.images import decode, shrink
 from pipelines.sheets import write_text

@@ -181,7 +181,7 @@ def _not_steady(
         return f"a benign copy has p {worst_p:.3f}, under {needed:.2f}"
     margin = 2 * _deviation(scores)
     if parent is not None and max(scores) > parent.anomaly - margin:
-        return f"no clear gain: anomaly {max(scores):.0f} against {parent.anomaly:.0f}"
+        return f"no clear gain: anomaly {max(scores):.1f} against {parent.anomaly:.1f}"
     return None
 
 

@@ -1,13 +1,13 @@
-"""Ways to make an output again, cheapest first; each deterministic and named in the lineage.
+"""Ways to make an output again; each deterministic and named in the lineage.
 
 A strategy gets the source and a `Stylist` and gives a candidate of the same size. None of them sees
-the scorer: what chooses a candidate must not have made it.
+the scorer: what chooses a candidate must not have made it. `ladder` says which is tried when.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -29,49 +29,67 @@ class Stylist(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rerun:
+class Restyling:
+    """A strategy that runs the style's network: with which of its checkpoints, in which precision."""
+
+    name: ClassVar[str]
+    cost: ClassVar[float]  # of a try, in stylizations of the image; the judging of it included
+    checkpoint: str = "final"
+    precision: str = "fp32"
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Those that a style must have for this strategy."""
+        return (self.checkpoint,)
+
+    def stylize(self, image: Tensor, stylist: Stylist) -> Tensor:
+        """Run the network on uint8 `[3, H, W]`."""
+        return stylist(image, checkpoint=self.checkpoint, precision=self.precision)
+
+    def produce(self, source: Tensor, stylist: Stylist) -> Tensor:
+        """Give the candidate for the photo `source`, both uint8 `[3, H, W]`."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun(Restyling):
     """The same weights once more in full precision: mends what was damaged after the network."""
 
     name: ClassVar[str] = "rerun_fp32"
     cost: ClassVar[float] = 2.0
-    checkpoint: str = "final"
-    precision: str = "fp32"
 
     def produce(self, source: Tensor, stylist: Stylist) -> Tensor:
-        """Give the candidate, uint8 `[3, H, W]`."""
-        return stylist(source, checkpoint=self.checkpoint, precision=self.precision)
+        """One run."""
+        return self.stylize(source, stylist)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OtherCheckpoint:
+class OtherCheckpoint(Restyling):
     """Another checkpoint of the same training: other weights, the same style."""
 
     name: ClassVar[str] = "other_checkpoint"
     cost: ClassVar[float] = 2.5
     checkpoint: str = "early"
-    precision: str = "fp32"
 
     def produce(self, source: Tensor, stylist: Stylist) -> Tensor:
-        """Give the candidate, uint8 `[3, H, W]`."""
-        return stylist(source, checkpoint=self.checkpoint, precision=self.precision)
+        """One run."""
+        return self.stylize(source, stylist)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftAverage:
+class ShiftAverage(Restyling):
     """Mean of runs on shifted and mirrored copies: grids and single blobs do not move along."""
 
     name: ClassVar[str] = "shift_average"
     cost: ClassVar[float] = 8.0
-    checkpoint: str = "final"
-    precision: str = "fp32"
     shifts: tuple[tuple[int, int], ...] = ((0, 0), (1, 2), (2, 1), (3, 3))
 
     def produce(self, source: Tensor, stylist: Stylist) -> Tensor:
-        """Give the candidate, uint8 `[3, H, W]`; every other copy is mirrored left to right."""
+        """One run a shift; every other copy is mirrored left to right."""
         total = torch.zeros(source.shape, dtype=torch.float32)
         for index, shift in enumerate(self.shifts):
             total += self._shifted(source, stylist, shift, mirrored=index % 2 == 1).float()
-        return (total / len(self.shifts)).round().clamp(0, 255).to(torch.uint8)
+        return to_pixels(total / len(self.shifts))
 
     def _shifted(
         self, source: Tensor, stylist: Stylist, shift: tuple[int, int], *, mirrored: bool
@@ -81,74 +99,41 @@ class ShiftAverage:
         padded = F.pad(source[None].float(), (right, 0, down, 0), mode="replicate")[0]
         moved = padded.to(torch.uint8)
         moved = moved.flip(2) if mirrored else moved
-        output = stylist(moved, checkpoint=self.checkpoint, precision=self.precision)
+        output = self.stylize(moved, stylist)
         output = output.flip(2) if mirrored else output
         return output[:, down : down + height, right : right + width]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StrengthBlend:
+class StrengthBlend(Restyling):
     """A little of the photo back in: returns lost content, never below the floor of 0.8."""
 
     name: ClassVar[str] = "strength_blend"
     cost: ClassVar[float] = 2.2
     strength: float = 0.85
-    checkpoint: str = "final"
-    precision: str = "fp32"
 
     def __post_init__(self) -> None:
         if not STRENGTH_FLOOR <= self.strength <= 1:
             raise ValueError(f"strength must be in {STRENGTH_FLOOR}..1, got {self.strength}")
 
     def produce(self, source: Tensor, stylist: Stylist) -> Tensor:
-        """Give the candidate, uint8 `[3, H, W]`."""
-        output = stylist(source, checkpoint=self.checkpoint, precision=self.precision)
-        mixed = torch.lerp(source.float(), output.float(), self.strength)
-        return mixed.round().clamp(0, 255).to(torch.uint8)
+        """One run, mixed with the photo."""
+        output = self.stylize(source, stylist)
+        return to_pixels(torch.lerp(source.float(), output.float(), self.strength))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecondPass:
+class SecondPass(Restyling):
     """Stylize the output once more: where the first pass changed little, two change enough."""
 
     name: ClassVar[str] = "second_pass"
     cost: ClassVar[float] = 4.0
-    checkpoint: str = "final"
-    precision: str = "fp32"
 
     def produce(self, source: Tensor, stylist: Stylist) -> Tensor:
-        """Give the candidate, uint8 `[3, H, W]`."""
-        output = stylist(source, checkpoint=self.checkpoint, precision=self.precision)
-        return stylist(output, checkpoint=self.checkpoint, precision=self.precision)
+        """Two runs, one behind the other."""
+        return self.stylize(self.stylize(source, stylist), stylist)
 
 
-Strategy = Rerun | OtherCheckpoint | ShiftAverage | StrengthBlend | SecondPass
-
-_RERUN, _OTHER, _AVERAGE, _BLEND = Rerun(), OtherCheckpoint(), ShiftAverage(), StrengthBlend()
-_SECOND = SecondPass()
-_DEFAULT: tuple[Strategy, ...] = (_RERUN, _OTHER, _AVERAGE)
-# A blend is offered only where content is missing: it would make a passthrough worse.
-_LADDERS: dict[str, tuple[Strategy, ...]] = {
-    "passthrough": (_RERUN, _OTHER, _SECOND),
-    "blur": (_RERUN, _BLEND, _OTHER),
-    "wrong_image": (_RERUN, _BLEND, _OTHER),
-    "color_cast": (_RERUN, _BLEND, _OTHER),
-    "exposure": (_RERUN, _BLEND, _OTHER),
-    "inverted": (_RERUN, _OTHER, _BLEND),
-    "unknown": (_RERUN, _BLEND, _OTHER),
-}
-
-
-def ladder(reason: str | None, checkpoints: tuple[str, ...]) -> tuple[Strategy, ...]:
-    """Strategies for a reason in the order to try them: cheapest first.
-
-    Those that need a checkpoint the style does not have are left out.
-    """
-    wanted = _LADDERS.get(reason or "unknown", _DEFAULT)
-    usable = (strategy for strategy in wanted if strategy.checkpoint in checkpoints)
-    return tuple(sorted(usable, key=lambda strategy: strategy.cost))
-
-
-def parameters(strategy: Strategy) -> dict[str, Any]:
-    """The strategy's parameters as JSON values: with its name, what makes the candidate."""
-    return asdict(strategy)
+def to_pixels(image: Tensor) -> Tensor:
+    """Round levels 0..255 of any float type to uint8."""
+    return image.round().clamp(0, 255).to(torch.uint8)

@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import beta, false_discovery_control
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,16 +66,16 @@ def fold_by_group(groups: Sequence[str], folds: int) -> np.ndarray:
 
 
 def unusual_per_unit(scores: np.ndarray, units: Sequence[str]) -> np.ndarray:
-    """Geometric mean of the two largest scores, at least 0, of each unit, sorted: `[number of units]`.
+    """The second largest score of each unit (of one score: that one), sorted: `[number of units]`.
 
-    A photo counts once, by its two most unusual views: p-values are then conservative for any one
-    view of a new photo, which pays for the photos from elsewhere that no calibration has seen. By
-    the worst view alone, a few absurd views of 925 hid every blurred output (measured: the 95th
-    percentile was 343 by the worst view, 162 by the two worst, 98 over all views).
+    A photo counts once, by the second most unusual of its views: p-values are then conservative for
+    any one view of a new photo, which pays for the photos from elsewhere that no calibration has
+    seen. Measured on 36 of those, at 5 %, over two styles: by the mean of the two worst views no
+    clean output is flagged and 93 % of strong faults, by the second 3 % and 99 %, by the median
+    of five 11 to 14 % of the clean.
     """
     names, index = np.unique(np.asarray(units), return_inverse=True)
-    largest = [np.sort(scores[index == unit])[-2:] for unit in range(len(names))]
-    return np.sort([np.sqrt(pair[0] * pair[-1]) for pair in largest])
+    return np.sort([np.sort(scores[index == unit])[-2:][0] for unit in range(len(names))])
 
 
 def false_alarm_bound(count: int, alpha: float, confidence: float = 0.95) -> float:
@@ -87,6 +87,19 @@ def false_alarm_bound(count: int, alpha: float, confidence: float = 0.95) -> flo
     if rank == 0:
         return 0.0
     return float(beta.ppf(confidence, rank, count + 1 - rank))
+
+
+def q_values(p: np.ndarray) -> np.ndarray:
+    """The least false-discovery rate at which each of the p-values `[n]` of a run would be flagged.
+
+    Benjamini-Hochberg 1995, which holds for conformal p-values of one calibration too (Bates 2023,
+    doi:10.1214/22-AOS2244, theorem 2). NaN is no p-value, and has no q.
+    """
+    q = np.full(len(p), np.nan)
+    known = ~np.isnan(p)
+    if known.any():
+        q[known] = false_discovery_control(p[known], method="bh")
+    return q
 
 
 def power_floor(count: int) -> float:

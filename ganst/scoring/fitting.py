@@ -17,7 +17,7 @@ from ganst.scoring.calibration import (
 )
 from ganst.scoring.columns import COLUMNS
 from ganst.scoring.conformal import cross_fit, unusual_per_unit
-from ganst.scoring.detector import Detector, Floors
+from ganst.scoring.detector import Detector, Floors, unusual
 from ganst.scoring.reasons import Namer
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MIN_PHOTOS = 40
 _FOLDS = 10
 _TRIMMED_SHARE = 0.02
+_WAYS = 3  # in which an output may deviate
+_USUAL = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +54,8 @@ def fit_calibration(
 ) -> Calibration:
     """Fit detector and namer on all rows; take the reference scores from detectors that saw less.
 
-    The score of a photo is that of its two most unusual views, by a detector that saw no photo of
-    its group. Raises
-    ValueError below 40 photos, where no p under 0.025 exists.
+    The score of a photo is that of its second most unusual view, by a detector that saw no photo of
+    its group. Raises ValueError below 40 photos, where no p under 0.025 exists.
     """
     photos = sorted(set(normal.photos))
     if len(photos) < MIN_PHOTOS:
@@ -63,17 +64,22 @@ def fit_calibration(
     first = _cross_fit(sources, outputs, normal.groups, np.ones(len(sources), dtype=bool))
     kept = first[:, 0] <= np.quantile(first[:, 0], 1 - _TRIMMED_SHARE)
     scores = _cross_fit(sources, outputs, normal.groups, kept)
+    deviations, unlike = scores[:, :_WAYS], scores[:, _WAYS]
+    families, residuals = np.split(scores[:, _WAYS + 1 :], [len(FAMILIES)], axis=1)
+    scales = np.quantile(deviations, _USUAL, axis=0)
     detector = Detector.fit(sources[kept], outputs[kept], FLOORS)
     return Calibration(
         scope=scope,
         reference=reference,
         detector=detector,
-        scores=unusual_per_unit(scores[:, 0], normal.photos),
+        scales=scales,
+        scores=unusual_per_unit(unusual(deviations, scales), normal.photos),
+        source_scores=unusual_per_unit(unlike, normal.photos),
         family_scores={
-            family: unusual_per_unit(scores[:, 1 + index], normal.photos)
+            family: unusual_per_unit(families[:, index], normal.photos)
             for index, family in enumerate(FAMILIES)
         },
-        limits=np.quantile(scores[:, 1 + len(FAMILIES) :], [0.01, 0.99], axis=0),
+        limits=np.quantile(residuals, [0.01, 0.99], axis=0),
         namer=Namer.fit(detector.residuals(*_arrays(faults.columns)), faults.reasons),
         facts={
             "photos": len(photos),
@@ -87,14 +93,15 @@ def fit_calibration(
 def _cross_fit(
     sources: np.ndarray, outputs: np.ndarray, groups: Sequence[str], kept: np.ndarray
 ) -> np.ndarray:
-    """Total and family scores and residuals of every row, `[n, 6 + D]`; only `kept` are fitted."""
+    """Deviations, source and family scores and residuals of every row, `[n, 9 + D]`; fits `kept` only."""
 
     def score(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
         train = train[kept[train]]
         detector = Detector.fit(sources[train], outputs[train], FLOORS)
         residuals = detector.residuals(sources[held_out], outputs[held_out])
         blocks = [detector.distance(residuals, MEMBERS[family]) for family in FAMILIES]
-        return np.column_stack([detector.distance(residuals), *blocks, residuals])
+        unlike = detector.source_distance(sources[held_out])
+        return np.column_stack([detector.deviations(residuals), unlike, *blocks, residuals])
 
     return cross_fit(groups, _FOLDS, score)
 

@@ -20,6 +20,7 @@ from ganst.training.loop import Trainer, frozen_copy
 _FORMAT = 1
 _CLOCKS = ("num_steps", "num_images", "spent_s", "progress")
 _BENCH = (
+    "precision",
     "is_tuned",
     "augment_probability",
     "rate_factor",

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganst.errors import TrainingError
-from ganst.inference import choose_precision
+from ganst.precision import choose_precision
 from ganst.training.augment import augment
 from ganst.training.config import TrainConfig
 from ganst.training.ranks import ALONE, Ranks
@@ -34,12 +34,21 @@ class Workbench:
         ranks: Ranks = ALONE,
     ) -> None:
         self.config, self.device, self.random, self.ranks = config, device, random, ranks
-        wanted = choose_precision() if config.precision == "auto" else config.precision
-        self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=wanted == "bf16")
+        self.precision = config.precision  # kept when a training is resumed, on whatever machine
+        if config.precision == "auto":
+            # All ranks must compute alike, whatever each has measured.
+            (is_bf16,) = ranks.agree(float(choose_precision(training=True) == "bf16"))
+            self.precision = "bf16" if is_bf16 else "fp32"
         self.is_tuned = False  # the generator came from a style pack
         self.augment_probability = config.augment_probability
         self.rate_factor = self.content_factor = self.style_factor = 1.0
         self.nonfinite_steps = 0  # updates that moved nothing, since a step without any
+
+    @property
+    def autocast(self) -> torch.autocast:
+        """A context in which networks compute in this training's precision."""
+        is_bf16 = self.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=is_bf16)
 
     @property
     def batch_size(self) -> int:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image, ImageFilter, ImageOps
 
-from ganst.inference import choose_precision
 from ganst.models.stylepack import StylePack, load_stylepack
+from ganst.precision import choose_precision
 from pipelines.calibrate import list_images
 from pipelines.config import ComputeConfig
 from pipelines.images import decode, encode

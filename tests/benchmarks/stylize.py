@@ -18,8 +18,8 @@ import torch
 from distributed import Client
 from PIL import Image
 
-from ganst.inference import choose_precision
 from ganst.models.stylepack import StylePack, load_generator, load_stylepack
+from ganst.precision import choose_precision
 from pipelines.cluster import shared_cluster
 from pipelines.config import ComputeConfig, RunConfig
 from pipelines.doctor import examine

@@ -7,6 +7,7 @@ from upath import UPath
 from ganst.correction.strategies import ShiftAverage
 from ganst.models.stylepack import StylePack
 from pipelines import correct as correct_module
+from pipelines import correction_budget, correction_plan
 from pipelines.attempts import read_attempts
 from pipelines.config import ComputeConfig
 from pipelines.correct import correct, systemic_fault
@@ -139,13 +140,28 @@ def kill_at(patch: pytest.MonkeyPatch, moment: str) -> None:
 
 
 def test_where_a_third_is_flagged_nothing_is_corrected_and_it_says_why():
-    scored = {"decision": "first", "score_status": "scored"}
+    scored = {
+        "decision": "first",
+        "score_status": "scored",
+        "group": None,
+        "p_source": 0.5,
+        "p_anomaly": 0.5,
+    }
     flags = [True] * 7 + [False] * 13
     made = {str(index): [scored | {"flagged": flag}] for index, flag in enumerate(flags)}
     assert "7 of 20 outputs are flagged" in (systemic_fault(made) or "")
     assert systemic_fault(made | {"6": [scored | {"flagged": False}]}) is None
     few = dict(list(made.items())[:19])
     assert systemic_fault(few) is None
+
+
+def test_where_all_outputs_have_moved_nothing_is_corrected_though_few_are_flagged():
+    row = {"decision": "first", "score_status": "scored", "flagged": False, "group": None}
+    moved = {str(index): [row | {"p_source": 0.5, "p_anomaly": 0.1}] for index in range(20)}
+    moved["3"][0]["flagged"] = True
+    assert "the outputs are not what this style gives" in (systemic_fault(moved) or "")
+    drifted = {name: [rows[0] | {"p_source": 0.01}] for name, rows in moved.items()}
+    assert "calibrate the style on photos like these" in (systemic_fault(drifted) or "")
 
 
 def test_a_systemic_fault_stops_the_stage_before_any_attempt(damaged_run, monkeypatch):
@@ -207,9 +223,9 @@ def test_after_a_person_refused_a_correction_the_ladder_goes_on_behind_it(damage
     correct(damaged_run, SERIAL)
     known = attempts(damaged_run)["a0.png"]
     refused = delivered(damaged_run, "images")["a0.png"]
-    ladder = correct_module._ladder
+    ladder = correction_plan._ladder
     monkeypatch.setattr(
-        correct_module, "_ladder", lambda run, row: (*ladder(run, row)[:1], ShiftAverage())
+        correction_plan, "_ladder", lambda run, row: (*ladder(run, row)[:1], ShiftAverage())
     )
     say(damaged_run, "a0.png", "bad")
     assert "a0.png" not in delivered(damaged_run, "images")
@@ -221,3 +237,55 @@ def test_after_a_person_refused_a_correction_the_ladder_goes_on_behind_it(damage
     assert after[-1]["attempt_no"] == 3
     assert delivered(damaged_run, "images").get("a0.png") != refused
     assert correct(damaged_run, SERIAL).done == 0
+
+
+@pytest.fixture
+def in_single_waves(monkeypatch):
+    for module in (correct_module, correction_budget):
+        monkeypatch.setattr(module, "WAVE", 1)
+
+
+@pytest.mark.usefixtures("in_single_waves")
+def test_when_the_budget_is_spent_the_rest_stays_flagged_and_it_says_so(
+    tmp_path, calibrated_pack, monkeypatch
+):
+    run = scored_run(tmp_path, calibrated_pack, damaged=("a0.png", "b1.png"))
+    monkeypatch.setattr(correction_budget, "SMALLEST_BUDGET", 0.5)
+    before = delivered(run, "images")
+    summary = correct(run, SERIAL)
+    assert (summary.total, summary.done, summary.failed) == (1, 1, ())
+    assert "1 flagged outputs were not tried" in summary.notes[-1]
+    counts = write_report(run).counts
+    assert (counts["corrected"], counts["flagged"]) == (1, 1)
+    (left,) = [name for name in ("a0.png", "b1.png") if len(attempts(run)[name]) == 1]
+    assert delivered(run, "images")[left] == before[left]
+    assert correct(run, SERIAL).done == 0
+    again = correct(run, SERIAL, share=10.0)
+    assert (again.done, again.skipped, again.notes) == (1, 1, ())
+
+
+@pytest.mark.usefixtures("in_single_waves")
+def test_a_strategy_that_was_switched_off_is_not_tried_on_the_next_image(
+    tmp_path, calibrated_pack, monkeypatch
+):
+    run = scored_run(tmp_path, calibrated_pack, damaged=("a0.png", "b1.png"))
+    monkeypatch.setattr(correction_budget, "FAILURES_IN_A_ROW", 1)
+    monkeypatch.setattr("pipelines.candidates.decode", negative_decode)
+    summary = correct(run, SERIAL)
+    tried = sorted((attempts(run)[name][1:] for name in ("a0.png", "b1.png")), key=len)
+    first, second = ({row["strategy"] for row in rows} for rows in reversed(tried))
+    assert first
+    assert not first & second
+    assert any("rerun_fp32 was switched off" in note for note in summary.notes)
+
+
+@pytest.mark.usefixtures("in_single_waves")
+def test_waves_do_not_change_what_becomes_of_an_image(tmp_path, calibrated_pack, monkeypatch):
+    waved = scored_run(tmp_path / "one", calibrated_pack, ("a0.png", "b1.png"))
+    correct(waved, SERIAL)
+    monkeypatch.setattr(correct_module, "WAVE", 32)
+    monkeypatch.setattr(correction_budget, "WAVE", 32)
+    whole = scored_run(tmp_path / "two", calibrated_pack, ("a0.png", "b1.png"))
+    correct(whole, SERIAL)
+    assert attempts(waved) == attempts(whole)
+    assert delivered(waved, "images") == delivered(whole, "images")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from pipelines import runs
 from pipelines.config import ComputeConfig, RunConfig
 from pipelines.errors import RunConflictError, UnknownRunError
 from pipelines.runs import attempt_id, first_attempt_id, is_run_folder, load_run, record
@@ -38,6 +39,20 @@ def test_the_same_configuration_goes_on_and_keeps_the_start(tmp_path, pack):
     after = json.loads(run.folder.run_json.read_bytes())
     assert after["started"] == before["started"]
     assert after["config"]["max_reject_share"] == 0.5
+
+
+@pytest.mark.parametrize("first", ["bf16", "fp32"])
+def test_a_run_stays_in_its_precision_when_another_measurement_would_change_it(
+    tmp_path, pack, monkeypatch, first
+):
+    monkeypatch.setattr(runs, "choose_precision", lambda: first)
+    made = make_run(tmp_path / "photos", tmp_path / "RUN", pack, precision="auto")
+    other = "fp32" if first == "bf16" else "bf16"
+    monkeypatch.setattr(runs, "choose_precision", lambda: other)
+    again = make_run(tmp_path / "photos", tmp_path / "RUN", pack, precision="auto")
+    assert made.precision == again.precision == first
+    with pytest.raises(RunConflictError, match="precision"):
+        make_run(tmp_path / "photos", tmp_path / "RUN", pack, precision=other)
 
 
 def test_another_configuration_is_refused_with_the_difference(tmp_path, pack):

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 import torch
 from torch import Tensor
@@ -11,10 +9,7 @@ from ganst.correction.strategies import (
     SecondPass,
     ShiftAverage,
     StrengthBlend,
-    ladder,
-    parameters,
 )
-from ganst.scoring.faults import FAULTS
 
 ALL = (Rerun(), OtherCheckpoint(), ShiftAverage(), StrengthBlend(), SecondPass())
 
@@ -61,7 +56,6 @@ def test_a_grid_of_the_network_is_averaged_away(photo):
 def test_a_second_pass_changes_twice_as_much(photo):
     candidate = SecondPass().produce(photo, brighten)
     assert torch.equal(candidate, (photo.int() + 20).to(torch.uint8))
-    assert SecondPass() in ladder("passthrough", ("final",))
 
 
 def test_a_blend_lies_between_photo_and_output(photo):
@@ -73,28 +67,3 @@ def test_a_blend_lies_between_photo_and_output(photo):
 def test_a_blend_below_the_floor_is_refused(strength):
     with pytest.raises(ValueError, match="strength must be in"):
         StrengthBlend(strength=strength)
-
-
-@pytest.mark.parametrize("reason", [*FAULTS, "unknown", "unreadable", None])
-def test_a_ladder_goes_from_cheap_to_dear_and_stays_within_three_steps(reason):
-    steps = ladder(reason, ("final", "early"))
-    costs = [step.cost for step in steps]
-    assert 1 <= len(steps) <= 3
-    assert costs == sorted(costs)
-    assert len(set(steps)) == len(steps)
-
-
-@pytest.mark.parametrize("reason", list(FAULTS))
-def test_a_style_with_one_checkpoint_is_not_asked_for_another(reason):
-    assert all(step.checkpoint == "final" for step in ladder(reason, ("final",)))
-
-
-def test_a_passthrough_is_not_mended_by_mixing_the_photo_in():
-    names = [step.name for step in ladder("passthrough", ("final", "early"))]
-    assert "strength_blend" not in names
-
-
-def test_parameters_are_json_and_tell_strategies_apart():
-    texts = {strategy.name + json.dumps(parameters(strategy)) for strategy in ALL}
-    texts |= {"strength_blend" + json.dumps(parameters(StrengthBlend(strength=0.9)))}
-    assert len(texts) == len(ALL) + 1

@@ -87,8 +87,8 @@ def test_the_judgement_is_detector_and_conformal_put_together(stand_in):
     columns = stand_in.columns(5, calibration.reference)
     judged = calibration.judge(columns, "key")
     residuals = calibration.residuals(columns)
-    score = residuals @ calibration.detector.precision @ residuals
-    assert judged.anomaly == pytest.approx(score)
+    deviations = calibration.detector.deviations(residuals[None])[0]
+    assert judged.anomaly == pytest.approx(max(deviations / calibration.scales))
     assert judged.p_anomaly == p_value(judged.anomaly, calibration.scores, "key")
     assert 0 < judged.p_anomaly <= 1
 

@@ -5,6 +5,7 @@ import safetensors.torch
 import torch
 
 from ganst.errors import CheckpointError
+from ganst.training import workbench
 from ganst.training.config import Budget
 from ganst.training.loop import Trainer, run_steps
 from ganst.training.state import capture, from_bytes, restore, restore_weights, to_bytes
@@ -33,6 +34,19 @@ def test_a_training_that_was_saved_half_way_ends_bit_for_bit_as_an_undisturbed_o
     assert again.facts == straight.facts
     assert again.tensors.keys() == straight.tensors.keys()
     assert all(torch.equal(again.tensors[name], straight.tensors[name]) for name in again.tensors)
+
+
+def test_a_training_goes_on_in_the_precision_it_began_in(monkeypatch):
+    config = dataclasses.replace(CONFIG, precision="auto")
+    monkeypatch.setattr(workbench, "choose_precision", lambda **_: "bf16")
+    begun = tiny_trainer(config)
+    monkeypatch.setattr(workbench, "choose_precision", lambda **_: "fp32")
+    resumed = tiny_trainer(config)
+    assert resumed.bench.precision == "fp32"
+    restore(resumed, capture(begun))
+    assert resumed.bench.precision == "bf16"
+    with resumed.bench.autocast:
+        assert torch.is_autocast_enabled("cpu")
 
 
 def test_a_state_is_a_copy_that_training_does_not_touch():

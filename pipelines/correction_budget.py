@@ -1,0 +1,73 @@
+"""How much correction a run gets: the worst images first, until a share of the run's work is spent.
+
+Images are taken in waves of a fixed size. What a wave may still do follows from the rows of the waves
+before it and from nothing else: not from the clock, nor from the number of workers, nor from how
+often the run was interrupted. So the end state is the same however a run gets there.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ganst.correction.ladder import cost_of
+from pipelines.candidates import FlaggedImage, Row
+
+CORRECTION_SHARE = 0.25  # of the work of stylizing the run, which counts 1 an image
+SMALLEST_BUDGET = 100.0  # stylizations: a small run tries everything on its few images
+WAVE = 32  # images
+FAILURES_IN_A_ROW = 30  # after which a strategy is switched off
+
+Attempts = Mapping[str, Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What is left at a point of the order: strategies that are not to be tried, and whether to go on."""
+
+    switched_off: frozenset[str]
+    spent: float  # stylizations
+
+    def trims(self, image: FlaggedImage) -> FlaggedImage:
+        """The image with the steps that are still to be tried."""
+        steps = tuple(step for step in image.steps if step[1].name not in self.switched_off)
+        return replace(image, steps=steps)
+
+
+def worst_first(images: Iterable[FlaggedImage]) -> list[FlaggedImage]:
+    """What a person found bad, then outputs that are no images at all, then by p-value."""
+
+    def badness(image: FlaggedImage) -> tuple[bool, float, str]:
+        p = image.row["p_anomaly"]
+        return (not image.forced, -1.0 if p is None else p, image.row["source"])
+
+    return sorted(images, key=badness)
+
+
+def in_waves(images: Sequence[FlaggedImage]) -> list[Sequence[FlaggedImage]]:
+    """Slices of a fixed size."""
+    return [images[start : start + WAVE] for start in range(0, len(images), WAVE)]
+
+
+def budget(num_stylized: int, share: float = CORRECTION_SHARE) -> float:
+    """Stylizations that corrections of a run of so many outputs may cost."""
+    return max(share * num_stylized, SMALLEST_BUDGET)
+
+
+def allowance(before: Iterable[FlaggedImage], attempts: Attempts) -> Allowance:
+    """What the tries on the images `before` leave, in the order of the images."""
+    failures: dict[str, int] = defaultdict(int)
+    switched_off, spent = set(), 0.0
+    for image in before:
+        for row in _tries(image, attempts):
+            name = row["strategy"]
+            spent += cost_of(name)
+            failures[name] = 0 if row["decision"] == "accepted" else failures[name] + 1
+            if failures[name] >= FAILURES_IN_A_ROW:
+                switched_off.add(name)
+    return Allowance(switched_off=frozenset(switched_off), spent=spent)
+
+
+def _tries(image: FlaggedImage, attempts: Attempts) -> list[Row]:
+    wanted = {key for key, _ in image.steps}
+    mine = [row for row in attempts.get(image.row["source"], ()) if row["attempt_id"] in wanted]
+    return sorted(mine, key=lambda row: row["attempt_no"])

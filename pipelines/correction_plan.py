@@ -1,0 +1,124 @@
+"""What there is to correct in a run: flagged first outputs, each with its ladder."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from ganst.correction.ladder import ladder, parameters
+from ganst.correction.strategies import Restyling
+from ganst.scoring.columns import SCORER_VERSION
+from pipelines.attempts import attempts_by_source
+from pipelines.candidates import FlaggedImage, Row
+from pipelines.judging import load_calibration
+from pipelines.parquet import read_table
+from pipelines.reviews import Verdicts, key_of
+from pipelines.runs import Run, attempt_id, first_params
+from pipelines.schema import CATALOG
+from pipelines.shards import Key
+
+MAX_ATTEMPTS = 4  # of an image, the first one included
+
+
+def current_attempts(run: Run) -> dict[str, list[Row]]:
+    """The attempts on the photos as the catalog knows them now, by source."""
+    catalog = {
+        row["source"]: row["sha256"] for row in read_table(run.folder.catalog, CATALOG).to_pylist()
+    }
+    found = {}
+    for source, rows in attempts_by_source(run.folder).items():
+        now = [
+            row
+            for row in rows
+            if row["source_sha256"] == catalog.get(source)
+            and row["scorer_version"] == SCORER_VERSION
+        ]
+        if now:
+            found[source] = now
+    return found
+
+
+def plan_corrections(
+    run: Run, attempts: Mapping[str, list[Row]], verdicts: Verdicts = MappingProxyType({})
+) -> list[FlaggedImage]:
+    """Every image whose first output was flagged, with its ladder.
+
+    A person's verdict on it comes before the flag: good is left alone, bad is made again.
+    """
+    firsts = {
+        source: rows[0] for source, rows in attempts.items() if rows[0]["decision"] == "first"
+    }
+    if not _is_calibrated(run):
+        return []
+    good = sorted(source for source, row in firsts.items() if not row["flagged"])
+    bad = (source for source, row in sorted(firsts.items()) if _is_bad(row, verdicts))
+    planned = (
+        _plan_image(run, attempts[source], verdicts, donor=_donor(source, good, firsts))
+        for source in bad
+    )
+    return [image for image in planned if image.steps]
+
+
+def _plan_image(
+    run: Run, rows: list[Row], verdicts: Verdicts, *, donor: str | None
+) -> FlaggedImage:
+    first = rows[0]
+    steps = tuple((_attempt_id(run, first, strategy), strategy) for strategy in _ladder(run, first))
+    return FlaggedImage(
+        row=first,
+        steps=steps,
+        donor=donor,
+        refused=frozenset(key for key, _ in steps if _is_refused(rows, key, verdicts)),
+        forced=key_of(first) in verdicts,
+    )
+
+
+def _is_bad(row: Row, verdicts: Verdicts) -> bool:
+    said = verdicts.get(key_of(row))
+    return said["verdict"] == "bad" if said else row["flagged"]
+
+
+def _is_refused(rows: list[Row], attempt: str, verdicts: Verdicts) -> bool:
+    """True where that attempt was accepted and a person found it bad."""
+    mine = (row for row in rows if row["attempt_id"] == attempt and row["decision"] == "accepted")
+    return any(key_of(row) in verdicts and _is_bad(row, verdicts) for row in mine)
+
+
+def _donor(source: str, good: Sequence[str], firsts: Mapping[str, Row]) -> str | None:
+    """Output path of the next source whose output is good: correction will not touch it."""
+    following = bisect_right(good, source)
+    others = [*good[following : following + 1], *good[:2]]
+    return next((firsts[name]["output"] for name in others if name != source), None)
+
+
+def _attempt_id(run: Run, row: Row, strategy: Restyling) -> str:
+    params = first_params(run) | parameters(strategy) | {"output": row["output_sha256"]}
+    return attempt_id(
+        source_sha256=row["source_sha256"],
+        style_digest=run.pack.digest,
+        strategy=strategy.name,
+        params=params,
+        seed=run.config.seed,
+        scorer_version=SCORER_VERSION,
+    )
+
+
+def _ladder(run: Run, row: Row) -> tuple[Restyling, ...]:
+    return ladder(row["reason"], run.pack.checkpoints)[: MAX_ATTEMPTS - 1]
+
+
+def _is_calibrated(run: Run) -> bool:
+    return load_calibration(str(run.style_path)) is not None
+
+
+def is_settled(image: FlaggedImage, attempts: Mapping[str, list[Row]]) -> bool:
+    """Accepted once, or refused at every step."""
+    mine = {row["attempt_id"]: row["decision"] for row in attempts.get(image.row["source"], [])}
+    accepted = {key for key, decision in mine.items() if decision == "accepted"}
+    return bool(accepted - image.refused) or all(key in mine for key, _ in image.steps)
+
+
+def key_of_image(image: FlaggedImage) -> Key:
+    """What names the work on an image, for the parts that commit it."""
+    # Not the key that the first output was scored under: a part of corrections would take the name
+    # of a part of scores. And a ladder that goes on after a person's word writes another part.
+    return (image.row["source"], image.row["attempt_id"], "correct", *sorted(image.refused))

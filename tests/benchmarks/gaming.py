@@ -1,0 +1,101 @@
+"""Can the acceptance test be gamed? Hundreds of bad candidates an image; none of them may pass.
+
+    PYTHONPATH=. python tests/benchmarks/gaming.py --photos DIR [--style vangogh] [--limit N]
+
+Candidates are photos, filtered photos, blends, other images, degraded outputs, and outputs pushed
+towards a better score step by step. Each is offered twice: in place of a flagged output (inverted),
+and in place of a passthrough, which it need not beat by much. Prints how many of each kind passed,
+and how many good outputs did: a test that refuses everything is safe and useless.
+"""
+
+import argparse
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganst.correction.acceptance import Bench, Parent, Verdict, try_candidate
+from ganst.models.stylepack import load_stylepack
+from ganst.scoring.calibration import Calibration
+from ganst.scoring.measuring import measure
+from pipelines.images import decode, encode
+from pipelines.judging import load_calibration
+from pipelines.styles import find_style, open_stylizer
+from tests.ganst.correction.bad_candidates import bad_candidates
+
+_LARGEST_SIDE = 384  # pixels: the suite measures each image some thousand times
+
+
+def main() -> None:
+    """Print counts by kind."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=Path, required=True, help="a flat folder")
+    parser.add_argument("--style", default="vangogh")
+    parser.add_argument("--limit", type=int, default=4)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    path = find_style(arguments.style, None)
+    pack = load_stylepack(path)
+    found = load_calibration(str(path))
+    if found is None:
+        parser.exit(2, f"style {pack.name} has no calibration\n")
+    stylizer = open_stylizer(str(path), pack.digest, "final", "fp32", 1.0)
+    photos = [_open(file) for file in sorted(arguments.photos.iterdir())[: arguments.limit + 1]]
+    outputs = [_recompressed(output) for output in stylizer.stylize(photos)]
+    tried, passed, good = Counter(), Counter(), Counter()
+    for index, (photo, output) in enumerate(zip(photos[:-1], outputs[:-1], strict=True)):
+        donor = outputs[index + 1]
+        score = partial(_anomaly, found[0], photo)
+        for parent in (255 - output, photo):
+            good[_offer(found[0], photo, output, parent, donor).accepted] += 1
+            for kind, candidate in bad_candidates(photo, output, donor, score):
+                verdict = _offer(found[0], photo, candidate, parent, donor)
+                tried[kind] += 1
+                passed[kind] += verdict.accepted
+                if verdict.accepted:
+                    print(f"accepted: {kind}, {describe(candidate, photo, output)}")
+        print(f"image {index + 1}: {tried.total()} tried, {passed.total()} accepted", flush=True)
+    for kind, count in tried.items():
+        print(f"  {kind:26} {passed[kind]:4} of {count} accepted")
+    print(f"  {'good outputs':26} {good[True]:4} of {good.total()} accepted")
+
+
+def describe(candidate: Tensor, photo: Tensor, output: Tensor) -> str:
+    """Where to look: how far it is from the photo and from the good output, in levels."""
+    levels = [float((candidate.float() - x.float()).abs().mean()) for x in (photo, output)]
+    return f"{levels[0]:.1f} levels from the photo and {levels[1]:.1f} from the good output"
+
+
+def _offer(
+    calibration: Calibration, photo: Tensor, candidate: Tensor, flagged: Tensor, donor: Tensor
+) -> Verdict:
+    parent = Parent(
+        pixels=flagged,
+        judgement=calibration.judge(measure(photo, flagged, calibration.reference), "key"),
+    )
+    bench = Bench(
+        calibration=calibration, alpha=0.05, donor=donor, recompress=_recompressed, key="key"
+    )
+    return try_candidate(photo, candidate.contiguous(), parent, (), bench)
+
+
+def _anomaly(calibration: Calibration, photo: Tensor, output: Tensor) -> float:
+    return calibration.judge(measure(photo, output, calibration.reference), "key").anomaly
+
+
+def _recompressed(pixels: Tensor) -> Tensor:
+    return decode(encode(pixels, format="jpeg", quality=95), max_pixels=2**62).pixels
+
+
+def _open(file: Path) -> Tensor:
+    pixels = decode(file.read_bytes(), max_pixels=10**8).pixels
+    factor = _LARGEST_SIDE / max(pixels.shape[1:])
+    size = [round(factor * length) for length in pixels.shape[1:]]
+    return F.interpolate(pixels[None], size=size, mode="bicubic", antialias=True)[0]
+
+
+if __name__ == "__main__":
+    main()
