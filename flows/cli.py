@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from flows.explain import explain_source
 from flows.failures import DONE, FAILED, explain
 from flows.options import (
     DatasetOptions,
@@ -239,6 +240,7 @@ def style_sheet(
 
 
 app.add_typer(review_app, name="review")
+app.command("explain")(explain_source)
 
 
 def main() -> NoReturn:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from pipelines import storage, thumbnails
 from pipelines.errors import PathLeavesRootError
+from pipelines.heat import heat_of, overlay_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from PIL import Image
     from upath import UPath
 
+    from ganst.scoring.heatmap import LocalScale
     from pipelines.runs import Run
 
     Row = Mapping[str, Any]
     Picture = dict[str, str]
+    Heating = dict[str, str]
 
 # What is embedded of a large run. All other rows show the files themselves, as long as the page
 # lies in its RUN folder.
@@ -28,6 +31,9 @@ MAX_GOOD = 60
 _SMALL_SIDE_PX = 320
 _GOOD_SIDE_PX = 400
 _LARGE_SIDE_PX = 640
+# Heat maps are of the worst: each takes as long as reading photo and output once more.
+MAX_HEATED = 120
+_HEAT_SIDE_PX = 192  # a browser scales it up smoothly
 # Up to here every picture is embedded large: 24 rows of 3 come to about 10 MB.
 _FEW_ROWS = 24
 
@@ -60,6 +66,32 @@ def choose_sides(rows: Sequence[Row]) -> dict[str, int]:
     sample = sorted(good)
     picked = (sample[index * len(sample) // count] for index in range(count))
     return dict.fromkeys(flagged, side) | dict.fromkeys(picked, _GOOD_SIDE_PX)
+
+
+def choose_heated(rows: Sequence[Row]) -> frozenset[str]:
+    """The sources whose flagged output is shown with a heat map; `rows` are sorted worst first."""
+    flagged = [row["source"] for row in rows if row["output"] is not None and _heated_role(row)]
+    return frozenset(flagged[:MAX_HEATED])
+
+
+def heat(run: Run, row: Row, usual: LocalScale | None) -> Heating | None:
+    """The role of the flagged output, its heat as an overlay, where it lies, and what is odd there."""
+    role = _heated_role(row)
+    found = heat_of(run, row, usual) if role else None
+    if found is None or role is None:
+        return None
+    rows, cols = found.heat.shape
+    scale = _HEAT_SIDE_PX / max(rows, cols)
+    size = (max(1, round(cols * scale)), max(1, round(rows * scale)))
+    said = ": ".join([found.place, *([", ".join(found.words)] if found.words else [])])
+    return {"role": role, "map": overlay_uri(found.heat, size), "words": said}
+
+
+def _heated_role(row: Row) -> str | None:
+    """Which picture is the output that was flagged; None where none was."""
+    if not row["was_flagged"]:
+        return None
+    return "delivered" if row["status"] in ("flagged", "ok") else "first"
 
 
 def pictures(run: Run, row: Row, side: int | None) -> list[Picture]:

@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import page_pictures
+from pipelines.heat import usual_of
 from pipelines.reviews import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ganst.scoring.heatmap import LocalScale
     from pipelines.reviews import Verdicts
     from pipelines.runs import Run
 
@@ -48,12 +50,15 @@ def page_rows(
     )
     kept = choose_rows(rows)
     sides = page_pictures.choose_sides(kept)
+    heated = page_pictures.choose_heated(kept)
+    usual = usual_of(run, report) if heated else None
     lineages = _lineages(
         tries, [row["source"] for row in kept if row["was_flagged"] or row["attempts"] > 1]
     )
     return [
         _page_row(run, row, lineages.get(row["source"], ()), sides.get(row["source"]))
         | _verdict(verdicts.get(key_of(row)))
+        | (_heat(run, row, usual) if row["source"] in heated else {})
         for row in kept
     ]
 
@@ -103,6 +108,11 @@ def _verdict(review: Row | None) -> dict[str, str]:
         return {}
     time = review["time"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"verdict": review["verdict"], "why": review["why"] or "", "reviewed": time}
+
+
+def _heat(run: Run, row: Row, usual: LocalScale | None) -> dict[str, Any]:
+    found = page_pictures.heat(run, row, usual)
+    return {"heat": found} if found else {}
 
 
 def _family_values(row: Row) -> list[float | None] | None:

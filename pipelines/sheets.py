@@ -91,6 +91,21 @@ def draw_sheet(run: Run, rows: Sequence[Mapping[str, Any]]) -> Image.Image:
     return sheet
 
 
+def draw_strip(pictures: Sequence[tuple[str, Image.Image]], title: str) -> Image.Image:
+    """Labelled pictures side by side, a title above them."""
+    width = sum(picture.width for _, picture in pictures) + _SEAM * (len(pictures) - 1)
+    height = max(picture.height for _, picture in pictures)
+    strip = Image.new("RGB", (width + 2 * _GAP, height + 2 * _CAPTION + _GAP // 2), _PAPER)
+    write_text(strip, title, (_GAP, _GAP // 2), size=17, width=width)
+    x = _GAP
+    for label, picture in pictures:
+        strip.paste(picture, (x, _CAPTION))
+        place = (x, _CAPTION + picture.height + 8)
+        write_text(strip, label, place, size=15, colour=_MUTED, width=picture.width)
+        x += picture.width + _SEAM
+    return strip
+
+
 def _pictures(
     run: Run, row: Mapping[str, Any], *, with_first: bool
 ) -> tuple[Image.Image | None, ...]:

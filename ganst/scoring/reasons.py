@@ -68,13 +68,35 @@ class Namer:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A column that stands out: `sigma` is what is unexpected given the photo, `words` say it."""
+
+    column: str
+    family: str
+    words: str
+    sigma: float
+
+    def __str__(self) -> str:
+        """Give "edges lost +4.1 σ"."""
+        return f"{self.words} {'+' if self.sigma > 0 else '−'}{abs(self.sigma):.1f} σ"
+
+
+def findings(residuals: np.ndarray, columns: Sequence[Column], most: int) -> tuple[Finding, ...]:
+    """The `most` largest residuals of `[D]`, largest first."""
+    order = np.argsort(-np.abs(residuals), kind="stable")[:most]
+    return tuple(_finding(float(residuals[index]), columns[index]) for index in order)
+
+
 def evidence(residuals: np.ndarray, columns: Sequence[Column], most: int = 3) -> str:
     """The largest residuals of `[D]` in words: "edges lost +4.1 σ, too dark −3.0 σ"."""
-    order = np.argsort(-np.abs(residuals), kind="stable")[:most]
-    return ", ".join(_words(float(residuals[index]), columns[index]) for index in order)
+    return ", ".join(map(str, findings(residuals, columns, most)))
 
 
-def _words(residual: float, column: Column) -> str:
-    words = column.high if residual > 0 else column.low
-    sign = "+" if residual > 0 else "−"
-    return f"{words} {sign}{abs(residual):.1f} σ"
+def _finding(residual: float, column: Column) -> Finding:
+    return Finding(
+        column=column.name,
+        family=column.family,
+        words=column.high if residual > 0 else column.low,
+        sigma=residual,
+    )

@@ -7,6 +7,7 @@ const detail = (() => {
   const slider = element("slider");
   let row;
   let against = "photo";
+  let isHot = false;
 
   const pictureOf = (role) => row?.pictures?.find((picture) => picture.role === role);
 
@@ -43,6 +44,29 @@ const detail = (() => {
     compare.style.setProperty("--at", `${at}%`);
   }
 
+  // Laid over a picture of that role; the browser scales it up.
+  function layHeat(image, role) {
+    image.hidden = !isHot || row.heat?.role !== role;
+    if (image.hidden) image.removeAttribute("src");
+    else image.src = row.heat.map;
+  }
+
+  function showHeat() {
+    element("heating").hidden = !row.heat || !row.pictures;
+    element("heat").setAttribute("aria-pressed", String(isHot));
+    element("heat-words").textContent = row.heat?.words ?? "";
+    for (const place of ["left", "right"]) layHeat(element(`${place}-heat`), element(place).dataset.role);
+    for (const image of document.querySelectorAll("#triptych .heat")) layHeat(image, image.dataset.of);
+  }
+
+  function toggleHeat() {
+    if (!row?.heat) return;
+    isHot = !isHot;
+    // The heat is that of the first output: of a corrected image that one has to be in sight.
+    if (isHot && row.heat.role === "first" && row.status === "corrected") against = "first";
+    showPair();
+  }
+
   function showPair() {
     const roles = (row.pictures ?? []).map((picture) => picture.role);
     const right = roles.at(-1);
@@ -55,6 +79,7 @@ const detail = (() => {
     for (const button of document.querySelectorAll("[data-against]")) {
       button.setAttribute("aria-pressed", String(button.dataset.against === left));
     }
+    showHeat();
     move(50);
   }
 
@@ -65,7 +90,11 @@ const detail = (() => {
     const image = make("img");
     image.decoding = "async";
     image.addEventListener("lost", () => frame.replaceChildren(make("span", "gone", "The file is not there any more")));
-    frame.append(image);
+    const hot = make("img", "heat");
+    hot.alt = "";
+    hot.hidden = true;
+    hot.dataset.of = picture.role;
+    frame.append(image, hot);
     load(image, picture, picture.role);
     const caption = make("figcaption");
     caption.append(make("b", "", label(picture.role)), " ", make("span", "", note(picture.role)));
@@ -131,6 +160,7 @@ const detail = (() => {
     });
     image.addEventListener("lost", () => { element("lost").hidden = false; });
   }
+  element("heat").addEventListener("click", toggleHeat);
   for (const button of document.querySelectorAll("[data-against]")) {
     button.addEventListener("click", () => { against = button.dataset.against; showPair(); });
   }
@@ -148,5 +178,5 @@ const detail = (() => {
   });
   compare.addEventListener("pointermove", (event) => { if (compare.hasPointerCapture(event.pointerId)) drag(event); });
 
-  return { show, nudge: (by) => move(Number(slider.value) + by) };
+  return { show, toggleHeat, nudge: (by) => move(Number(slider.value) + by) };
 })();

@@ -14,7 +14,7 @@ const light = (() => {
   }
 
   function open(index) {
-    images = [...document.querySelectorAll("#triptych img:not([hidden])")];
+    images = [...document.querySelectorAll("#triptych img:not(.heat, [hidden])")];
     if (!images.length) return;
     put(index < 0 ? images.length - 1 : index);
     dialog.showModal();
@@ -22,7 +22,7 @@ const light = (() => {
 
   element("triptych").addEventListener("click", (event) => {
     const image = event.target.closest("button.frame")?.querySelector("img");
-    if (image) open([...document.querySelectorAll("#triptych img:not([hidden])")].indexOf(image));
+    if (image) open([...document.querySelectorAll("#triptych img:not(.heat, [hidden])")].indexOf(image));
   });
   dialog.addEventListener("click", () => dialog.close());
   dialog.addEventListener("keydown", (event) => {

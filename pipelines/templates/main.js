@@ -40,6 +40,7 @@ const anywhere = {
   b: judging.bad,
   u: judging.unsay,
   w: judging.why,
+  h: detail.toggleHeat,
   z: () => light.open(-1),
   "/": () => controls.name.focus(),
 };

@@ -16,14 +16,7 @@ from pathlib import Path
 
 from pipelines.report import write_report
 from tests.pipelines.browser import Page, find_chromium, open_page
-from tests.pipelines.made_runs import (
-    MadePhoto,
-    attempt_rows,
-    make_run,
-    stylized_rows,
-    write_parts,
-    write_pictures,
-)
+from tests.pipelines.made_runs import MadePhoto, write_run
 
 _FRAMES = "new Promise(then => requestAnimationFrame(() => requestAnimationFrame(then)))"
 _READY = f"""(async () => {{
@@ -54,14 +47,14 @@ def main() -> None:
         parser.error("no chromium is installed")
     with tempfile.TemporaryDirectory() as name:
         began = time.perf_counter()
-        page = write_run(Path(name) / "made", arguments.rows)
+        page = write_large_run(Path(name) / "made", arguments.rows)
         print(f"{arguments.rows} rows, page of {page.stat().st_size / 1e6:.1f} MB")
         print(f"{'written with its run in':24} {time.perf_counter() - began:8.1f} s")
         with open_page(chromium, Path(name) / "profile") as browser:
             measure(browser, page, arguments.repeats)
 
 
-def write_run(root: Path, num: int) -> Path:
+def write_large_run(root: Path, num: int) -> Path:
     """A run with 5 % flagged, a fifth of those corrected and a fifth quarantined."""
     outcomes = ("flagged", "corrected", "flagged", "quarantined", "flagged")
     photos = [
@@ -73,10 +66,7 @@ def write_run(root: Path, num: int) -> Path:
         )
         for i in range(num)
     ]
-    run = make_run(root, photos)
-    write_parts(run, "stylize", [[row for photo in photos for row in stylized_rows(photo)]])
-    write_parts(run, "attempts", [[row for photo in photos for row in attempt_rows(photo)]])
-    write_pictures(run, photos)
+    run = write_run(root, photos)
     write_report(run)
     return Path(str(run.folder.report_html))
 

@@ -45,6 +45,7 @@ def test_help_is_instant_and_names_every_verb(ganst):
         "train",
         "calibrate",
         "doctor",
+        "explain",
     ):
         assert f"\n  {verb} " in text
 

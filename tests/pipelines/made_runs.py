@@ -1,8 +1,11 @@
 """Finished RUN folders written by hand, with every way in which a photo can end."""
 
 import hashlib
+import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ OUTCOMES = (
 STATUS_OF = {"unscored": "ok", "unsupported": "ok", "unstylizable": "rejected", "pending": None}
 UNSUPPORTED = {"score_status": "unsupported", "evidence": "not scored: 40 px is too short"}
 ALPHA = 0.05
+WIDTH, HEIGHT = 96, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +44,28 @@ class MadePhoto:
 
     @property
     def sha(self) -> str:
-        return hashlib.sha256(self.source.encode()).hexdigest()
+        return hashlib.sha256(photo_bytes(self.source)).hexdigest()
 
     @property
     def id(self) -> str:
         return self.sha[:32]
+
+
+def write_run(
+    root: Path,
+    photos: list[MadePhoto],
+    digest_of: Callable[[Run, dict[str, Any]], str] | None = None,
+) -> Run:
+    """A whole run but for its report; `digest_of` gives attempts other digests of their outputs."""
+    run = make_run(root, photos)
+    write_pictures(run, photos)
+    write_parts(run, "stylize", [[row for photo in photos for row in stylized_rows(photo)]])
+    rows = [row for photo in photos for row in attempt_rows(photo)]
+    if digest_of:
+        for row in rows:
+            row["output_sha256"] = digest_of(run, row)
+    write_parts(run, "attempts", [rows])
+    return run
 
 
 def make_run(root: Path, photos: list[MadePhoto]) -> Run:
@@ -79,8 +100,8 @@ def catalog_row(photo: MadePhoto) -> dict[str, Any]:
     return {
         "source": photo.source,
         "sha256": photo.sha,
-        "width": 60,
-        "height": 40,
+        "width": WIDTH,
+        "height": HEIGHT,
         "mode": "RGB",
         "bytes": 1000,
         "modified": "1",
@@ -102,8 +123,8 @@ def stylized_rows(photo: MadePhoto) -> list[dict[str, Any]]:
         "source_sha256": photo.sha,
         "output": None if is_rejected else photo.source,
         "output_sha256": None if is_rejected else photo.sha[::-1],
-        "width": 60,
-        "height": 40,
+        "width": WIDTH,
+        "height": HEIGHT,
         "checkpoint": "final",
         "precision": "fp32",
         "seed": 0,
@@ -169,25 +190,40 @@ def _attempt(
 
 
 def write_pictures(run: Run, photos: list[MadePhoto]) -> None:
-    """Photos and outputs: colour ramps, different for every photo."""
-    for index, photo in enumerate(photos):
+    """Photos and outputs: colour ramps, different for every photo; an output is the photo turned."""
+    for photo in photos:
         if photo.outcome in ("rejected", "pending", "unstylizable"):
             continue
-        picture = _ramp(index)
-        _save(Path(run.config.photos) / photo.source, picture)
-        painted = picture.transpose(Image.Transpose.ROTATE_180)
+        _save(Path(run.config.photos) / photo.source, photo_bytes(photo.source))
         place = "quarantine" if photo.outcome == "quarantined" else "images"
-        _save(Path(str(run.folder.root)) / place / photo.source, painted)
+        _save(Path(str(run.folder.root)) / place / photo.source, _turned(photo.source))
         if photo.outcome == "corrected":
-            _save(Path(str(run.folder.superseded(photo.source))), picture)
+            _save(Path(str(run.folder.superseded(photo.source))), photo_bytes(photo.source))
 
 
-def _ramp(index: int) -> Image.Image:
-    y, x = np.mgrid[0:40, 0:60]
-    planes = [(x * 4 + 40 * index) % 256, (y * 6 + 25 * index) % 256, (x + y + 60 * index) % 256]
+@cache
+def photo_bytes(source: str) -> bytes:
+    return _as_jpeg(_ramp(source))
+
+
+@cache
+def _turned(source: str) -> bytes:
+    return _as_jpeg(_ramp(source).transpose(Image.Transpose.ROTATE_180))
+
+
+def _ramp(source: str) -> Image.Image:
+    index = int(hashlib.sha256(source.encode()).hexdigest()[:4], 16)
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    planes = [(x * 2 + 40 * index) % 256, (y * 3 + 25 * index) % 256, (x + y + 60 * index) % 256]
     return Image.fromarray(np.stack(planes, axis=-1).astype(np.uint8))
 
 
-def _save(path: Path, picture: Image.Image) -> None:
+def _as_jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def _save(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, "JPEG")
+    path.write_bytes(data)

@@ -17,11 +17,8 @@ from tests.pipelines.browser import Page, find_chromium, open_page
 from tests.pipelines.made_runs import (
     OUTCOMES,
     MadePhoto,
-    attempt_rows,
     make_run,
-    stylized_rows,
-    write_parts,
-    write_pictures,
+    write_run,
 )
 
 NASTY = (
@@ -34,10 +31,7 @@ NASTY = (
 
 
 def _write(root: Path, photos: list[MadePhoto]) -> Path:
-    run = make_run(root, photos)
-    write_parts(run, "stylize", [[row for photo in photos for row in stylized_rows(photo)]])
-    write_parts(run, "attempts", [[row for photo in photos for row in attempt_rows(photo)]])
-    write_pictures(run, photos)
+    run = write_run(root, photos)
     write_report(run)
     return Path(str(run.folder.report_html))
 
@@ -435,3 +429,37 @@ def _downloaded(folder: Path) -> Path:
         assert time.monotonic() < deadline, "nothing was downloaded"
         time.sleep(0.05)
     return files[0]
+
+
+def test_what_was_flagged_has_a_heat_map_and_nothing_else(written):
+    for row in _rows(written):
+        was_flagged = row["status"] in ("flagged", "corrected", "quarantined")
+        assert ("heat" in row) == was_flagged
+        if was_flagged:
+            assert row["heat"]["role"] == ("delivered" if row["status"] == "flagged" else "first")
+            assert row["heat"]["map"].startswith("data:image/webp;base64,")
+            assert row["heat"]["words"]
+
+
+def test_only_the_worst_have_heat_maps(tmp_path, monkeypatch):
+    monkeypatch.setattr(page_pictures, "MAX_HEATED", 2)
+    photos = [MadePhoto(source=f"{k}.jpg", outcome="flagged", p=0.1 * k + 0.1) for k in range(4)]
+    rows = _rows(_write(tmp_path, photos))
+    assert [row["name"] for row in rows if "heat" in row] == ["0.jpg", "1.jpg"]
+
+
+@pytest.mark.slow
+def test_a_key_and_a_button_lay_the_heat_over_the_first_output(opened):
+    shown = """Promise.all([...document.querySelectorAll('.heat:not([hidden])')].map(
+        image => image.decode().then(() => image.naturalWidth > 0)))"""
+    opened.run("want({status: 'corrected'})")
+    assert opened.run(shown) == []
+    opened.press("h")
+    assert opened.run(shown) == [True, True]  # in the comparison and in the triptych
+    assert opened.run("document.querySelector('[data-against=first]').ariaPressed") == "true"
+    opened.click("#heat")
+    assert opened.run(shown) == []
+    opened.run("want({status: 'ok'})")
+    opened.press("h")
+    assert opened.run(shown) == []
+    assert opened.run("element('heating').hidden")

@@ -19,11 +19,7 @@ from pipelines.reviews import in_force, key_of, list_reviews
 from pipelines.runs import Run, run_key
 from tests.pipelines.made_runs import (
     MadePhoto,
-    attempt_rows,
-    make_run,
-    stylized_rows,
-    write_parts,
-    write_pictures,
+    write_run,
 )
 from tests.pipelines.photo_folders import tree
 
@@ -77,14 +73,8 @@ def test_the_last_word_counts_and_bad_at_the_same_moment(rows):
 def run(tmp_path) -> Run:
     """One photo of each outcome, with its pictures and its report."""
     photos = [MadePhoto(source=f"{outcome}.jpg", outcome=outcome) for outcome in OUTCOMES]
-    made = make_run(tmp_path, photos)
-    rows = [row for photo in photos for row in attempt_rows(photo)]
-    write_parts(made, "stylize", [[row for photo in photos for row in stylized_rows(photo)]])
-    write_pictures(made, photos)
     # The digests of the files that lie there, as scoring and correction would have written them.
-    for row in rows:
-        row["output_sha256"] = _digest_of(made, row)
-    write_parts(made, "attempts", [rows])
+    made = write_run(tmp_path, photos, _digest_of)
     write_report(made)
     return made
 

@@ -7,25 +7,14 @@ from PIL import Image
 from pipelines import sheets as sheets_module
 from pipelines.report import write_report
 from pipelines.runs import Run
-from tests.pipelines.made_runs import (
-    MadePhoto,
-    attempt_rows,
-    make_run,
-    stylized_rows,
-    write_parts,
-    write_pictures,
-)
+from tests.pipelines.made_runs import HEIGHT, WIDTH, MadePhoto, write_run
 
 
 @pytest.fixture
 def run(tmp_path):
     outcomes = ["flagged", "corrected", "quarantined", "rejected", *["ok"] * 17]
     photos = [MadePhoto(source=f"a/{i}.jpg", outcome=o) for i, o in enumerate(outcomes)]
-    made = make_run(tmp_path, photos)
-    write_parts(made, "stylize", [[row for photo in photos for row in stylized_rows(photo)]])
-    write_parts(made, "attempts", [[row for photo in photos for row in attempt_rows(photo)]])
-    write_pictures(made, photos)
-    return made
+    return write_run(tmp_path, photos)
 
 
 def _names(run: Run) -> list[str]:
@@ -44,7 +33,7 @@ def test_flagged_and_good_images_have_sheets_of_fifteen(run):
 
 def test_a_sheet_is_as_large_as_what_is_on_it(run):
     write_report(run)
-    line = 40 + 44 + 28  # picture, caption and gap
+    line = HEIGHT + 44 + 28  # picture, caption and gap
     # Three rows, one of them corrected: triptychs, two a line.
     assert _size(run, "flagged-01.jpg") == (28 + 2 * (3 * 300 + 2 * 4 + 28), 28 + 2 * line)
     assert _size(run, "ok-01.jpg") == (28 + 3 * (2 * 300 + 4 + 28), 28 + 5 * line)
@@ -53,10 +42,10 @@ def test_a_sheet_is_as_large_as_what_is_on_it(run):
 def test_a_correction_stands_beside_the_photo_and_what_came_out_at_first(run):
     write_report(run)
     with Image.open(str(run.folder.sheets / "flagged-01.jpg")) as sheet:
-        # The second entry of the first line; every picture, 60 px wide, in the middle of its place.
-        places = [28 + 936 + place * 304 + 120 for place in range(3)]
+        # The second entry of the first line; every picture in the middle of its place.
+        places = [28 + 936 + place * 304 + (300 - WIDTH) // 2 for place in range(3)]
         photo, first, corrected = (
-            np.asarray(sheet.crop((x, 28, x + 60, 68)), float) for x in places
+            np.asarray(sheet.crop((x, 28, x + WIDTH, 28 + HEIGHT)), float) for x in places
         )
     assert np.abs(photo - first).mean() < 3  # the made first output is the photo
     assert np.abs(photo[::-1, ::-1] - corrected).mean() < 15
