@@ -20,7 +20,9 @@ from PIL import Image, ImageOps
 from ganst.models.stylepack import StylePack
 from pipelines.config import ComputeConfig
 from pipelines.ingest import ingest
+from pipelines.report import write_report
 from pipelines.runs import Run
+from pipelines.score import score
 from pipelines.stylize import stylize
 from tests.pipelines.conftest import calibrated_pack  # noqa: F401 a fixture
 from tests.pipelines.photo_folders import make_run
@@ -32,6 +34,8 @@ SERIAL = ComputeConfig(workers=0)
 FIRST = 5008  # scenes whose outputs are nowhere near the flag level
 PATIENCE_S = 240
 END_S = 60
+
+FLAGGED = {"event": {"name": ["ganst.score.flagged"]}}
 
 Rows = list[dict[str, Any]]
 
@@ -70,12 +74,12 @@ class Up:
         named = {"deployments": {"name": {"any_": [deployment]}}}
         return self.ask("/flow_runs/filter", sort="START_TIME_DESC", **named)
 
-    def wait_for_end(self, deployment: str) -> dict[str, Any]:
-        """The flow run of a deployment that was not made by its schedule, once it has ended."""
+    def wait_for_end(self, deployment: str, num: int = 1) -> dict[str, Any]:
+        """The last of `num` flow runs that its schedule did not make, once they have ended."""
 
         def ended() -> Rows:
-            runs = [run for run in self.runs_of(deployment) if not run["auto_scheduled"]]
-            return [run for run in runs if run["end_time"]]
+            runs = [run for run in self.runs_of(deployment) if run["end_time"]]
+            return runs if len(runs) >= num else []
 
         return wait_for(ended, lambda: str(self.runs_of(deployment)))[0]
 
@@ -110,11 +114,10 @@ def up(tmp_path) -> Iterator[Up]:
                     process.kill()
 
 
-@pytest.fixture
-def damaged_run(tmp_path, calibrated_pack: StylePack) -> Run:  # noqa: F811
+def damaged_run(folder: Path, pack: StylePack) -> Run:
     """Three outputs that have no scores yet, one of them inverted on disk."""
-    photos = make_scenes(tmp_path / "photos", 3, first=FIRST)
-    run = make_run(photos, tmp_path / "RUN", calibrated_pack)
+    photos = make_scenes(folder / "photos", 3, first=FIRST)
+    run = make_run(photos, folder / "RUN", pack)
     ingest(run, SERIAL)
     stylize(run, SERIAL)
     path = Path(str(run.folder.images("a0.png")))
@@ -122,9 +125,16 @@ def damaged_run(tmp_path, calibrated_pack: StylePack) -> Run:  # noqa: F811
     return run
 
 
-def start_nightly(up: Up, run: Run) -> None:
-    """As a person does it: one command, with the parameters of another run."""
-    given = {
+def start(up: Up, deployment: str, parameters: dict[str, Any]) -> None:
+    """As a person does it: one command."""
+    command = ["deployment", "run", deployment, "--params", json.dumps(parameters)]
+    environment = os.environ | {"PREFECT_API_URL": up.api, "DO_NOT_TRACK": "1"}
+    subprocess.run([sys.executable, "-m", "prefect", *command], env=environment, check=True)
+
+
+def nightly_parameters(run: Run) -> dict[str, Any]:
+    """Those of this run instead of the deployment's."""
+    return {
         "config": {
             "photos": run.config.photos,
             "style": str(run.style_path),
@@ -134,51 +144,58 @@ def start_nightly(up: Up, run: Run) -> None:
         "compute": {"workers": 0},
         "correct": False,
     }
-    command = ["deployment", "run", "nightly/nightly", "--params", json.dumps(given)]
-    environment = os.environ | {"PREFECT_API_URL": up.api, "DO_NOT_TRACK": "1"}
-    subprocess.run([sys.executable, "-m", "prefect", *command], env=environment, check=True)
 
 
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_a_flagged_output_of_a_nightly_run_is_corrected_by_the_event_it_emits(up, damaged_run):
-    scheduled = wait_for(
-        lambda: [run for run in up.runs_of("nightly") if run["auto_scheduled"]], up.said
-    )
-    assert {moment(run["expected_start_time"]).hour for run in scheduled} == {2}
-    automations = {automation["name"] for automation in up.ask("/automations/filter")}
-    assert automations == {"correct-on-flagged", "crash-zombie-runs"}
-
-    out = str(damaged_run.folder.root)
-    start_nightly(up, damaged_run)
+def test_a_flagged_output_is_corrected_by_the_event_of_its_run_and_by_the_sweep_if_that_was_lost(
+    up,
+    tmp_path,
+    calibrated_pack,  # noqa: F811
+):
+    check_what_is_set_up(up)
+    run = damaged_run(tmp_path / "one", calibrated_pack)
+    start(up, "nightly/nightly", nightly_parameters(run))
     nightly = up.wait_for_end("nightly")
     assert nightly["state_type"] == "COMPLETED", nightly["state"]["message"]
     correction = up.wait_for_end("on-flagged")
-    assert correction["state_type"] == "COMPLETED", correction["state"]["message"]
-    assert correction["parameters"]["run"] == out
     assert correction["created_by"]["type"] == "AUTOMATION"
-
-    report = pd.read_parquet(f"{out}/report.parquet").set_index("source")
-    assert report.status.to_dict() == {"a0.png": "corrected", "b1.png": "ok", "c2.png": "ok"}
-    told = up.ask("/artifacts/filter")
-    assert {"ganst-run", "ganst-score"} <= keys_of(told, nightly)
-    assert {"ganst-run", "ganst-correct"} <= keys_of(told, correction)
-    occurred = flagged_event(up)["occurred"]
-    seconds = (moment(correction["start_time"]) - moment(occurred)).total_seconds()
+    check_correction(up, correction, run)
+    assert {"ganst-run", "ganst-score"} <= keys_of(up.ask("/artifacts/filter"), nightly)
+    (event,) = up.ask("/events/filter", filter=FLAGGED)["events"]
+    seconds = (moment(correction["start_time"]) - moment(event["occurred"])).total_seconds()
     print(f"event to correction running: {seconds:.1f} s")  # noqa: T201 a measurement
     assert seconds > 0
+
+    forgotten = damaged_run(tmp_path / "two", calibrated_pack)
+    write_report(forgotten, (score(forgotten, SERIAL),))
+    start(up, "sweep/sweep", {"root": str(tmp_path)})
+    assert up.wait_for_end("sweep")["state_type"] == "COMPLETED"
+    check_correction(up, up.wait_for_end("on-flagged", num=2), forgotten)
+
+
+def check_what_is_set_up(up: Up) -> None:
+    """Runs by schedule, and automations."""
+    for name, hour in (("nightly", 2), ("sweep", 7)):
+        scheduled = wait_for(lambda name=name: up.runs_of(name), up.said)
+        assert {moment(run["expected_start_time"]).hour for run in scheduled} == {hour}
+        assert all(run["auto_scheduled"] for run in scheduled)
+    automations = {automation["name"] for automation in up.ask("/automations/filter")}
+    assert automations == {"correct-on-flagged", "crash-zombie-runs"}
+
+
+def check_correction(up: Up, correction: dict[str, Any], run: Run) -> None:
+    assert correction["state_type"] == "COMPLETED", correction["state"]["message"]
+    assert correction["parameters"]["run"] == str(run.folder.root)
+    report = pd.read_parquet(f"{run.folder.root}/report.parquet").set_index("source")
+    assert report.status.to_dict() == {"a0.png": "corrected", "b1.png": "ok", "c2.png": "ok"}
+    assert {"ganst-run", "ganst-correct"} <= keys_of(up.ask("/artifacts/filter"), correction)
 
 
 def keys_of(artifacts: Rows, flow_run: dict[str, Any]) -> set[str]:
     return {artifact["key"] for artifact in artifacts if artifact["flow_run_id"] == flow_run["id"]}
-
-
-def flagged_event(up: Up) -> dict[str, Any]:
-    wanted = {"event": {"name": ["ganst.score.flagged"]}}
-    (event,) = up.ask("/events/filter", filter=wanted)["events"]
-    return event
 
 
 def test_ctrl_c_leaves_nothing_running_and_a_second_start_finds_what_the_first_made(up):
