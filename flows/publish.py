@@ -79,6 +79,8 @@ def as_markdown(outcome: Outcome) -> str:
             f" α = {summary.alpha} ({summary.flag_rate:.1%})."
         )
     lines += [f"Note: {note}." for stage in outcome.stages for note in stage.notes]
+    if summary.alarm.sentence:
+        lines.append(f"**Alarm ({summary.alarm.state})**: {summary.alarm.sentence}.")
     if unjudged(outcome):
         lines.append(unjudged(outcome))
     if summary.reasons:

@@ -123,6 +123,21 @@ def _stage(name: str) -> Stage:
     return stage
 
 
+def _stylize_stage(
+    out: str,
+    compute: ComputeConfig,
+    on_progress: OnProgress = tell_listener,
+    *,
+    scored: bool = False,
+) -> StageSummary:
+    """Stylize; `scored`: and score in the same pass, which the score stage then finds done."""
+    from pipelines.scored import stylize_scored
+    from pipelines.stylize import stylize
+
+    work = stylize_scored if scored else stylize
+    return work(load(out), compute, on_progress)
+
+
 def report_stage(out: str, stages: Sequence[StageSummary] = ()) -> "Summary":
     """Write report.parquet, summary.json, the page and the contact sheets."""
     from pipelines.report import write_report
@@ -131,7 +146,10 @@ def report_stage(out: str, stages: Sequence[StageSummary] = ()) -> "Summary":
 
 
 STAGES: Mapping[str, Stage] = {
-    name: _stage(name) for name in ("ingest", "stylize", "score", "correct")
+    "ingest": _stage("ingest"),
+    "stylize": _stylize_stage,
+    "score": _stage("score"),
+    "correct": _stage("correct"),
 }
 
 
@@ -143,13 +161,20 @@ def run_through(
     stages: Mapping[str, Stage] = STAGES,
     report: Callable[..., "Summary"] = report_stage,
 ) -> Outcome:
-    """Call the named stages in their order, then the report."""
+    """Call the named stages in their order, then the report.
+
+    Where both stylize and score are named, most scores are made in the pass of stylize.
+    """
     with _cluster(out, compute, names) as shared:
-        summaries = tuple(stages[name](out, shared) for name in names)
+        summaries = tuple(stages[name](out, shared, **_options(name, names)) for name in names)
     summary = report(out, summaries)
     return Outcome(
         run=out, summary=summary, stages=summaries, problems=find_problems(out, summaries, summary)
     )
+
+
+def _options(name: str, names: Sequence[str]) -> dict[str, bool]:
+    return {"scored": True} if name == "stylize" and "score" in names else {}
 
 
 def find_problems(out: str, stages: Sequence[StageSummary], summary: "Summary") -> tuple[str, ...]:

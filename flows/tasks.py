@@ -47,8 +47,8 @@ def _retry_failed_shards(summary: StageSummary) -> None:
 
 def _stage_task(name: str) -> StageTask:
     @task(name=name, **_RETRIED)
-    def stage_task(out: str, compute: ComputeConfig) -> StageSummary:
-        summary = stages.STAGES[name](out, compute, ProgressArtifact(name))
+    def stage_task(out: str, compute: ComputeConfig, **options: bool) -> StageSummary:
+        summary = stages.STAGES[name](out, compute, ProgressArtifact(name), **options)
         _retry_failed_shards(summary)
         return summary
 

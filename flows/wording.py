@@ -18,6 +18,8 @@ def outcome_lines(outcome: Outcome) -> str:
             f" at alpha {summary.alpha}" + _reasons(summary.reasons)
         )
     lines += [f"note   {note}" for stage in outcome.stages for note in stage.notes]
+    if summary.alarm.sentence:
+        lines.append(f"note   {summary.alarm.sentence}")
     lines += [unjudged(outcome), _work(outcome), f"page   {outcome.run}/report.html"]
     lines.append(f"table  {outcome.run}/report.parquet")
     return "\n".join(line for line in lines if line)

@@ -20,7 +20,7 @@ from pipelines.stylize import one_thread
 QUALITY = 95
 MAX_PIXELS = 50_000_000
 _WRITTEN = ("png", "jpeg", "webp")  # tiff and bmp lose nothing, as png
-_FAULTS_A_PHOTO = 3
+_FAULTS_A_PHOTO = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ from pipelines.schema import attempts_schema
 from pipelines.shards import Shard, ShardCount, plan_shards, run_shards
 from pipelines.storage import commit_bytes, open_root, read_bytes
 from pipelines.stylize import one_thread, read_source
+from pipelines.summary import alarm_of
 
 STAGE = "correct"
 SYSTEMIC_SHARE = 0.3
@@ -60,8 +61,8 @@ def correct(
 
     The worst come first, and what is left when `share` of the work of stylizing the run is spent
     stays flagged: `notes` says so. Where more than 30 % of at least 20 scored images are flagged,
-    nothing is started: that is a fault of the run, which image-by-image corrections would hide.
-    `failed` then says so.
+    or all outputs have moved (`run_alarm`), nothing is started: that is a fault of the run, which
+    image-by-image corrections would hide. `failed` then says so.
     """
     began = time.monotonic()
     attempts = current_attempts(run)
@@ -164,16 +165,18 @@ def _notes(left: Allowance, num_untried: int, allowed: float) -> tuple[str, ...]
 
 
 def systemic_fault(attempts: Mapping[str, list[Row]]) -> str | None:
-    """One sentence where so much is flagged that the run itself must be at fault."""
-    flags = [
-        rows[0]["flagged"] for rows in attempts.values() if rows[0]["score_status"] == "scored"
-    ]
-    if len(flags) < SYSTEMIC_MIN or sum(flags) <= SYSTEMIC_SHARE * len(flags):
+    """One sentence where the run itself must be at fault: too much is flagged, or all has moved."""
+    firsts = [rows[0] for rows in attempts.values() if rows[0]["score_status"] == "scored"]
+    flagged = sum(row["flagged"] for row in firsts)
+    alarm = alarm_of(firsts)
+    is_too_much = len(firsts) >= SYSTEMIC_MIN and flagged > SYSTEMIC_SHARE * len(firsts)
+    if not (is_too_much or alarm.stops_correction):
         return None
-    return (
-        f"correction was not started: {sum(flags)} of {len(flags)} outputs are flagged, over"
-        f" {SYSTEMIC_SHARE:.0%}: check the style, its calibration and the photos first"
-    )
+    found = f"{flagged} of {len(firsts)} outputs are flagged"
+    if is_too_much:
+        found += f", over {SYSTEMIC_SHARE:.0%}"
+    why = alarm.sentence or "check the style, its calibration and the photos first"
+    return f"correction was not started: {found}: {why}"
 
 
 def correct_shard(shard: Shard[FlaggedImage], job: OutputsJob) -> ShardCount:

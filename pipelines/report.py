@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ganst.scoring.conformal import q_values
 from pipelines import parquet, schema
 from pipelines.page import write_page
 from pipelines.reviews import REVIEWED_BAD, read_verdicts, with_verdicts
@@ -37,6 +38,7 @@ _SCORES = (
     "p_passthrough",
     "p_artifact",
     "p_color",
+    "p_source",
 )
 _IDENTITY = ("attempt_id", "output_sha256")
 _REASONS = ("reason", "reason_probability")
@@ -185,6 +187,7 @@ def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
             name: pc.if_else(is_corrected, wide[f"accepted_{name}"], wide[f"first_{name}"])
             for name in _SCORES
         },
+        "q_anomaly": _q_values(wide["first_p_anomaly"]),
         "was_flagged": was_flagged,
         # Why the first output was flagged: a corrected image keeps the reason it was corrected for.
         **{name: _where(was_flagged, wide[f"first_{name}"]) for name in _REASONS},
@@ -201,6 +204,11 @@ def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
     columns["flagged"] = pc.fill_null(columns["flagged"], False)
     ordered = {field.name: columns[field.name] for field in schema.REPORT}
     return pa.table(ordered).cast(schema.REPORT).combine_chunks()
+
+
+def _q_values(p: pa.ChunkedArray) -> pa.Array:
+    known = pc.cast(pc.fill_null(p, float("nan")), pa.float64()).to_numpy()
+    return pa.array(q_values(known), from_pandas=True)
 
 
 def _status(wide: pa.Table) -> pa.ChunkedArray:

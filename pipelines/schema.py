@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ganst.scoring.columns import COLUMN_NAMES
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 
 def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "") -> pa.Field:
@@ -34,6 +34,9 @@ _FAMILIES = tuple(
 _REASON = _field("reason", pa.string(), "most probable defect; null if none")
 _REASON_PROBABILITY = _field("reason_probability", pa.float64(), "of that defect", "0..1")
 _EVIDENCE = _field("evidence", pa.string(), "the columns that stand out, in words")
+_P_SOURCE = _field(
+    "p_source", pa.float64(), "of the photo: small = unlike those calibrated on", "0..1"
+)
 _P = _field("p_anomaly", pa.float64(), "conformal p-value, small = anomalous", "0..1")
 
 CATALOG = _schema(
@@ -99,6 +102,10 @@ REPORT = _schema(
     _REASON,
     _REASON_PROBABILITY,
     *_FAMILIES,
+    _P_SOURCE,
+    _field(
+        "q_anomaly", pa.float64(), "p_anomaly of the first attempt among those of the run", "0..1"
+    ),
     _ERROR,
     _EVIDENCE,
     _field("verdict", pa.string(), "of a person on the delivered image: good | bad; null if none"),
@@ -134,6 +141,7 @@ _ATTEMPT_FIELDS = (
     _P,
     _field("anomaly", pa.float64(), "anomaly score before it became a p-value"),
     *_FAMILIES,
+    _P_SOURCE,
     _REASON,
     _REASON_PROBABILITY,
     _EVIDENCE,

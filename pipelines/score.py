@@ -1,5 +1,6 @@
 """Score: one row per output, with every column and a verdict, committed to RUN/attempts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,14 +96,18 @@ def score_shard(shard: Shard[FirstOutput], job: OutputsJob, shared: dict[str, An
     """Score every output of the shard, then commit their rows; `shared` is in all of them."""
     folder = RunFolder(open_root(job.run))
     with one_thread():
-        rows = [_score_output(item, job, folder) | shared for item in shard.items]
-    part = folder.attempts / shard.part
-    commit_table(part, pa.Table.from_pylist(rows, schema=attempts_schema()))
+        rows = [score_row(item, *_verdict(item, job, folder)) | shared for item in shard.items]
+    commit_rows(folder, shard.part, rows)
     return ShardCount(len(rows))
 
 
-def _score_output(item: FirstOutput, job: OutputsJob, folder: RunFolder) -> dict[str, Any]:
-    fields, digest = _verdict(item, job, folder)
+def commit_rows(folder: RunFolder, part: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Write a part of the attempts."""
+    commit_table(folder.attempts / part, pa.Table.from_pylist(rows, schema=attempts_schema()))
+
+
+def score_row(item: FirstOutput, fields: dict[str, Any], digest: str | None) -> dict[str, Any]:
+    """The row of a first output: its verdict, and which one it is."""
     return fields | {
         "attempt_id": item.attempt_id,
         "parent_attempt_id": None,
@@ -119,12 +124,17 @@ def _score_output(item: FirstOutput, job: OutputsJob, folder: RunFolder) -> dict
     }
 
 
+def unreadable_output() -> dict[str, Any]:
+    """The fields of an output whose bytes are no image."""
+    return unreadable_fields(_BROKEN)
+
+
 def _verdict(
     item: FirstOutput, job: OutputsJob, folder: RunFolder
 ) -> tuple[dict[str, Any], str | None]:
     output, digest = read_output(first_output(folder, item.output), job.max_pixels)
     if output is None:
-        return unreadable_fields(_BROKEN if digest else _GONE), digest
+        return unreadable_output() if digest else unreadable_fields(_GONE), digest
     try:
         photo = read_source(
             open_root(job.photos), item.source, item.source_sha256, job.max_pixels, job.max_side

@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 import torch
+from torch import Tensor
 from upath import UPath
 
 from pipelines.breadcrumbs import KILLED, find_deaths, find_killers, leave_trail, new_call
@@ -15,12 +15,13 @@ from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.delivery import Delivery, delivery_of, encode_output
 from pipelines.errors import StaleSourceError, UndecodableImageError, UnstylizableImageError
+from pipelines.first_attempts import Companion, Photo, Row, key_of, plan_photos
 from pipelines.images import DecodedImage, decode
 from pipelines.overlap import one_by_one, overlap
-from pipelines.parquet import commit_table, read_table
+from pipelines.parquet import commit_table
 from pipelines.progress import OnProgress, StageSummary
-from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, first_attempt_id
-from pipelines.schema import CATALOG, STYLIZED
+from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder
+from pipelines.schema import STYLIZED
 from pipelines.shards import (
     Key,
     Shard,
@@ -47,17 +48,6 @@ _LARGE_PIXELS = 12_000_000
 Rejection = str  # the sentence of the row
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Photo:
-    """One first attempt: this source to that output."""
-
-    source: str
-    source_sha256: str
-    attempt_id: str
-    output: str
-    num_pixels: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StylizeJob:
     """What a worker needs to know besides the photos of its shard."""
@@ -77,7 +67,10 @@ class StylizeJob:
 
 
 def stylize(
-    run: Run, compute: ComputeConfig, on_progress: OnProgress | None = None
+    run: Run,
+    compute: ComputeConfig,
+    on_progress: OnProgress | None = None,
+    companion: Companion | None = None,
 ) -> StageSummary:
     """Make the first output of every photo of the catalog that has none."""
     forget_stale(run.folder)
@@ -85,33 +78,19 @@ def stylize(
     plan = plan_shards(
         STAGE,
         photos,
-        key=_key,
+        key=key_of,
         committed=set(row_keys(read_stylized(run.folder))),
         shard_size=run.config.shard_size,
         workers=count_workers(compute),
     )
     if plan.shards:
         sweep_temporaries(run.folder.root)
-    failed = run_shards(plan, compute, stylize_shard, make_job(run), on_progress=on_progress)
+    failed = run_shards(
+        plan, compute, stylize_shard, make_job(run), companion, on_progress=on_progress
+    )
     committed = _status_by_key(run.folder)
-    states = [committed[key] for key in map(_key, photos) if key in committed]
+    states = [committed[key] for key in map(key_of, photos) if key in committed]
     return summarize(plan, failed, committed=len(states), rejected=states.count("rejected"))
-
-
-def plan_photos(run: Run) -> list[Photo]:
-    """The first attempts that the catalog asks for."""
-    rows = read_table(run.folder.catalog, CATALOG).to_pylist()
-    return [
-        Photo(
-            source=row["source"],
-            source_sha256=row["sha256"],
-            attempt_id=first_attempt_id(run, row["sha256"]),
-            output=row["output"],
-            num_pixels=row["width"] * row["height"],
-        )
-        for row in rows
-        if row["status"] == "ok"
-    ]
 
 
 def make_job(run: Run) -> StylizeJob:
@@ -132,8 +111,10 @@ def make_job(run: Run) -> StylizeJob:
     )
 
 
-def stylize_shard(shard: Shard[Photo], job: StylizeJob) -> ShardCount:
-    """Stylize every photo of the shard, then commit their rows."""
+def stylize_shard(
+    shard: Shard[Photo], job: StylizeJob, companion: Companion | None = None
+) -> ShardCount:
+    """Stylize every photo of the shard, then commit their rows, then those of the companion."""
     folder = RunFolder(open_root(job.run))
     parts = folder.stage(STAGE)
     part = parts / shard.part
@@ -143,7 +124,9 @@ def stylize_shard(shard: Shard[Photo], job: StylizeJob) -> ShardCount:
     steps = (
         lambda photo: _read_photo(photo, job),
         lambda _photo, image: _make_output(job, image, part),
-        lambda photo, made: _write_output(photo, job, made, folder.images(photo.output), part),
+        lambda photo, made: _write_output(
+            photo, job, made, folder.images(photo.output), part, companion
+        ),
     )
     with one_thread(), leave_trail(parts, shard.name, job.call) as trail:
 
@@ -152,13 +135,16 @@ def stylize_shard(shard: Shard[Photo], job: StylizeJob) -> ShardCount:
 
         try:
             if find_deaths(parts, shard.name, job.call):
-                rows += one_by_one(photos, *steps, on_step=step)
+                written = list(one_by_one(photos, *steps, on_step=step))
             else:
-                rows += overlap(photos, *steps, is_large=_is_large, on_step=step)
+                written = list(overlap(photos, *steps, is_large=_is_large, on_step=step))
         except _OvertakenError:
             return ShardCount(0)
+    rows += [row for row, _ in written]
     rows.sort(key=lambda row: (row["source"], row["attempt_id"]))
     commit_table(part, pa.Table.from_pylist(rows, schema=STYLIZED))
+    if companion:
+        companion.commit(folder, [row for _, row in written if row is not None])
     return ShardCount(len(rows), sum(row["status"] == "rejected" for row in rows))
 
 
@@ -212,8 +198,8 @@ def _read_photo(photo: Photo, job: StylizeJob) -> DecodedImage | Rejection:
 
 def _make_output(
     job: StylizeJob, image: DecodedImage | Rejection, part: UPath
-) -> DecodedImage | Rejection:
-    """The image with the pixels of its output."""
+) -> tuple[DecodedImage, Tensor] | Rejection:
+    """The image with the pixels of its output, and those of the photo."""
     if part.exists():
         raise _OvertakenError
     if isinstance(image, Rejection):
@@ -226,32 +212,41 @@ def _make_output(
         job.strength,
         job.memory_mb,
     )
-    return replace(image, pixels=stylizer.stylize([image.pixels])[0])
+    return replace(image, pixels=stylizer.stylize([image.pixels])[0]), image.pixels
 
 
 def _write_output(
-    photo: Photo, job: StylizeJob, image: DecodedImage | Rejection, path: UPath, part: UPath
-) -> dict[str, Any]:
-    if isinstance(image, Rejection):
-        return _rejected(photo, job, image)
+    photo: Photo,
+    job: StylizeJob,
+    made: tuple[DecodedImage, Tensor] | Rejection,
+    path: UPath,
+    part: UPath,
+    companion: Companion | None,
+) -> tuple[Row, Row | None]:
+    """The row of the image, and the companion's."""
+    if isinstance(made, Rejection):
+        return _rejected(photo, job, made), None
+    image, source = made
     try:
         data = encode_output(image.pixels, image, photo.output, job.delivery)
     except UnstylizableImageError as error:
-        return _rejected(photo, job, str(error))
+        return _rejected(photo, job, str(error)), None
     if part.exists():
         raise _OvertakenError
     commit_bytes(path, data)
+    sha256 = hashlib.sha256(data).hexdigest()
     height, width = image.pixels.shape[1:]
-    return _row(photo, job) | {
+    row = _row(photo, job) | {
         "output": photo.output,
-        "output_sha256": hashlib.sha256(data).hexdigest(),
+        "output_sha256": sha256,
         "width": width,
         "height": height,
         "status": "ok",
     }
+    return row, companion.make_row(photo, source, data, sha256) if companion else None
 
 
-def _row(photo: Photo, job: StylizeJob) -> dict[str, Any]:
+def _row(photo: Photo, job: StylizeJob) -> Row:
     return dict.fromkeys(STYLIZED.names) | {
         "attempt_id": photo.attempt_id,
         "source": photo.source,
@@ -262,12 +257,8 @@ def _row(photo: Photo, job: StylizeJob) -> dict[str, Any]:
     }
 
 
-def _rejected(photo: Photo, job: StylizeJob, error: str) -> dict[str, Any]:
+def _rejected(photo: Photo, job: StylizeJob, error: str) -> Row:
     return _row(photo, job) | {"status": "rejected", "error": error}
-
-
-def _key(photo: Photo) -> Key:
-    return (photo.source, photo.attempt_id)
 
 
 def _status_by_key(folder: RunFolder) -> dict[Key, str]:

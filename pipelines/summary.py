@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow.compute as pc
 
+from ganst.scoring.run_alarm import RunAlarm, run_alarm
 from pipelines import storage
 from pipelines.reviews import ReviewSummary, summarise_reviews
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
     from upath import UPath
@@ -30,6 +33,17 @@ class StageTime:
 
     images: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmFacts:
+    """Whether the run has moved as a whole: state none, sources, outputs or both; see `run_alarm`."""
+
+    state: str = "none"
+    sentence: str = ""
+    sources_p: float | None = None
+    outputs_p: float | None = None
+    units: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +66,7 @@ class Summary:
     images_per_second: float | None
     reviews: ReviewSummary = field(default_factory=ReviewSummary)
     stages: dict[str, StageTime]
+    alarm: AlarmFacts = field(default_factory=AlarmFacts)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -87,6 +102,29 @@ def summarise(
         images_per_second=_speed(times.get("stylize")),
         reviews=summarise_reviews(report, tries),
         stages=times,
+        alarm=_alarm_facts(tries),
+    )
+
+
+def alarm_of(firsts: Iterable[Mapping[str, Any]]) -> RunAlarm:
+    """The alarm of the rows of a run's first attempts."""
+    rows = list(firsts)
+    p_source, p_anomaly = (
+        np.array([math.nan if row[name] is None else row[name] for row in rows], dtype=float)
+        for name in ("p_source", "p_anomaly")
+    )
+    return run_alarm(p_source, p_anomaly, [row["group"] or "" for row in rows])
+
+
+def _alarm_facts(tries: pa.Table) -> AlarmFacts:
+    firsts = tries.filter(pc.equal(tries["decision"], "first"))
+    alarm = alarm_of(firsts.select(["p_source", "p_anomaly", "group"]).to_pylist())
+    return AlarmFacts(
+        state=alarm.state,
+        sentence=alarm.sentence,
+        sources_p=alarm.sources,
+        outputs_p=alarm.outputs,
+        units=alarm.units,
     )
 
 

@@ -32,7 +32,7 @@ MEMBERS = {
     family: np.array([index for index, column in enumerate(JUDGED) if column.family == family])
     for family in FAMILIES
 }
-_LAYOUT = 1
+_LAYOUT = 2
 _LOSSLESS = ("png", "tiff", "bmp")
 
 
@@ -78,6 +78,7 @@ class Judgement:
     p_passthrough: float
     p_artifact: float
     p_color: float
+    p_source: float  # of the photo, whatever became of it: small = unlike those calibrated on
     reason: str
     reason_probability: float
     evidence: str
@@ -87,7 +88,7 @@ class Judgement:
 class Calibration:
     """Style reference, detector, sorted reference scores and namer of one style.
 
-    `scores` `[n]` and `family_scores[family]` `[n]`: one cross-fitted score per calibration photo;
+    `scores`, `source_scores` `[n]` and `family_scores[family]` `[n]`: one cross-fitted score per calibration photo;
     `limits` `[2, D]`: 1st and 99th percentile of the residuals of outputs left out of the fit.
     """
 
@@ -95,6 +96,7 @@ class Calibration:
     reference: StyleReference
     detector: Detector
     scores: np.ndarray
+    source_scores: np.ndarray
     family_scores: Mapping[str, np.ndarray]
     limits: np.ndarray
     namer: Namer
@@ -125,6 +127,7 @@ class Calibration:
         return Judgement(
             p_anomaly=p_value(score, self.scores, key),
             anomaly=score,
+            p_source=self._source_p(columns, key),
             reason=reason,
             reason_probability=probability,
             evidence=evidence(residuals, JUDGED),
@@ -150,9 +153,18 @@ class Calibration:
         score = float(self.detector.distance(residuals[None], MEMBERS[family])[0])
         return p_value(score, self.family_scores[family], f"{key}/{family}")
 
+    def _source_p(self, columns: Mapping[str, float], key: str) -> float:
+        sources = np.array([[columns[name] for name in SOURCE_NAMES]])
+        score = float(self.detector.source_distance(sources)[0])
+        return p_value(score, self.source_scores, f"{key}/source")
+
     def to_bytes(self) -> bytes:
         """Serialise as safetensors with one JSON entry of metadata; the same bytes every time."""
-        arrays = {"scores": self.scores, "limits": self.limits}
+        arrays = {
+            "scores": self.scores,
+            "scores.source": self.source_scores,
+            "limits": self.limits,
+        }
         arrays |= {f"scores.{family}": self.family_scores[family] for family in FAMILIES}
         arrays |= {f"reference.{k}": v for k, v in self.reference.to_arrays().items()}
         arrays |= {f"detector.{k}": v for k, v in self.detector.to_arrays().items()}
@@ -184,6 +196,7 @@ class Calibration:
             reference=StyleReference.from_arrays(_under(arrays, "reference.")),
             detector=Detector.from_arrays(_under(arrays, "detector.")),
             scores=arrays["scores"],
+            source_scores=arrays["scores.source"],
             family_scores={family: arrays[f"scores.{family}"] for family in FAMILIES},
             limits=arrays["limits"],
             namer=Namer.from_arrays(arrays, header["reasons"]),

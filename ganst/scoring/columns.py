@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 # Part of an attempt's identity: raise it whenever a column's value or the detector changes.
-SCORER_VERSION = "2"
+SCORER_VERSION = "3"
 
 Family = Literal["content", "passthrough", "style", "artifact", "color", "source"]
 Direction = Literal["high_bad", "low_bad", "two_sided"]
@@ -208,6 +208,60 @@ COLUMNS: tuple[Column, ...] = (
     Column("a_soft_nat", "artifact", "two_sided", 0.1, "log ratio of bands", "soft", "harsh"),
     Column("a_noise_nat", "artifact", "two_sided", 0.1, "log |Laplacian|", "smoothed", "noisy"),
     Column("a_border", "artifact", "two_sided", 0.2, "log ratio", "borders smooth", "borders busy"),
+    Column(
+        "l_soft",
+        "artifact",
+        "high_bad",
+        0.1,
+        "log contrast",
+        "evenly sharp",
+        "blurred in one place",
+    ),
+    Column(
+        "l_lost",
+        "artifact",
+        "high_bad",
+        0.1,
+        "log contrast",
+        "strokes everywhere",
+        "strokes missing in one place",
+    ),
+    Column(
+        "l_rough",
+        "artifact",
+        "high_bad",
+        0.1,
+        "log contrast",
+        "evenly smooth",
+        "noisy in one place",
+    ),
+    Column(
+        "l_excess",
+        "artifact",
+        "high_bad",
+        0.1,
+        "log contrast",
+        "even strokes",
+        "too much going on in one place",
+    ),
+    Column(
+        "l_photo",
+        "passthrough",
+        "high_bad",
+        0.03,
+        "correlation",
+        "evenly painted",
+        "the photo shows in one place",
+    ),
+    Column(
+        "l_foreign",
+        "content",
+        "high_bad",
+        0.03,
+        "correlation",
+        "shapes kept everywhere",
+        "other shapes in one place",
+    ),
     Column("k_light", "color", "two_sided", 2.0, "L, 0..100", "too dark", "too light"),
     Column("k_red", "color", "two_sided", 2.0, "a", "too green", "too red"),
     Column("k_yellow", "color", "two_sided", 2.0, "b", "too blue", "too yellow"),

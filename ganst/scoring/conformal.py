@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import beta, false_discovery_control
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,6 +87,19 @@ def false_alarm_bound(count: int, alpha: float, confidence: float = 0.95) -> flo
     if rank == 0:
         return 0.0
     return float(beta.ppf(confidence, rank, count + 1 - rank))
+
+
+def q_values(p: np.ndarray) -> np.ndarray:
+    """The least false-discovery rate at which each of the p-values `[n]` of a run would be flagged.
+
+    Benjamini-Hochberg 1995, which holds for conformal p-values of one calibration too (Bates 2023,
+    doi:10.1214/22-AOS2244, theorem 2). NaN is no p-value, and has no q.
+    """
+    q = np.full(len(p), np.nan)
+    known = ~np.isnan(p)
+    if known.any():
+        q[known] = false_discovery_control(p[known], method="bh")
+    return q
 
 
 def power_floor(count: int) -> float:

@@ -23,9 +23,6 @@ _SOURCE_LIMIT = 4.0
 _REACH = 6.0
 _RIDGE = 30.0
 _BETTER = 1.5
-# Of calibrations fitted before these two were stored with them: they judge on as they were fitted.
-_FIRST_REACH = np.array([1.0])
-_FIRST_SOURCE_LIMIT = np.array([2.0])
 _MIN_SPREAD = 0.6  # of a residual: a column that the source explains fully is no alarm bell
 
 
@@ -73,7 +70,7 @@ class RankScale:
             knots=arrays[f"{name}.knots"].astype(np.float64),
             spread=arrays[f"{name}.spread"],
             floor=arrays[f"{name}.floor"],
-            reach=float(arrays.get(f"{name}.reach", _FIRST_REACH)[0]),
+            reach=float(arrays[f"{name}.reach"][0]),
         )
 
     def _column(self, values: np.ndarray, index: int) -> np.ndarray:
@@ -97,6 +94,7 @@ class Detector:
     spread: np.ndarray  # [D] of the residuals
     precision: np.ndarray  # [D, D] of the residuals divided by spread
     signs: np.ndarray  # [D]: +1 high is bad, -1 low is bad, 0 both
+    source_precision: np.ndarray  # [X, X] of the source scores
     source_limit: float = _SOURCE_LIMIT  # beyond it the ridge does not extrapolate
 
     @classmethod
@@ -104,7 +102,8 @@ class Detector:
         """Fit source columns `[n, X]` and judged columns `[n, D]` of outputs taken as normal."""
         source_scale = RankScale.fit(sources, floors.sources)
         output_scale = RankScale.fit(outputs, floors.outputs)
-        features = _features(source_scale.transform(sources), _SOURCE_LIMIT)
+        known = source_scale.transform(sources)
+        features = _features(known, _SOURCE_LIMIT)
         targets = output_scale.transform(outputs)
         weights = ridge(features, targets, _RIDGE)
         residuals = targets - features @ weights
@@ -117,7 +116,13 @@ class Detector:
             spread=spread,
             precision=precision,
             signs=floors.signs,
+            source_precision=shrunk_precision(known),
         )
+
+    def source_distance(self, sources: np.ndarray) -> np.ndarray:
+        """How unlike the fitted photos others are: squared Mahalanobis length of `[m, X]`, `[m]`."""
+        scores = self.source_scale.transform(sources)
+        return np.einsum("mi,ij,mj->m", scores, self.source_precision, scores)
 
     def residuals(self, sources: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """What is unexpected given the photo, in standard deviations: `[m, D]`."""
@@ -142,6 +147,7 @@ class Detector:
             "spread": self.spread,
             "precision": self.precision,
             "signs": self.signs,
+            "source_precision": self.source_precision,
             "source_limit": np.array([self.source_limit]),
         }
 
@@ -155,7 +161,8 @@ class Detector:
             spread=arrays["spread"],
             precision=arrays["precision"],
             signs=arrays["signs"],
-            source_limit=float(arrays.get("source_limit", _FIRST_SOURCE_LIMIT)[0]),
+            source_precision=arrays["source_precision"],
+            source_limit=float(arrays["source_limit"][0]),
         )
 
 

@@ -43,10 +43,8 @@ def passthrough(case: Case, severity: float) -> Tensor:
 def wrong_image(case: Case, severity: float) -> Tensor:
     """Mix in another photo's output: a quarter at severity 1, all of it at 5."""
     share = _scale(severity, 0.25, 1.0)
-    donor = F.interpolate(
-        case.donor[None], size=case.output.shape[1:], mode="bicubic", antialias=True
-    )[0]
-    return _to_pixels((1 - share) * case.output.float() + share * donor.float())
+    donor = _fitted(case.donor, case.output).float()
+    return _to_pixels((1 - share) * case.output.float() + share * donor)
 
 
 def smoothed(case: Case, severity: float) -> Tensor:
@@ -131,6 +129,39 @@ def blob(case: Case, severity: float) -> Tensor:
     return _to_pixels(output)
 
 
+def patch(case: Case, severity: float) -> Tensor:
+    """A rectangle that is blurred, of the photo or of another output: 12 % to 50 % of each side."""
+    wrong = (
+        blur(case.output.float(), 6.0),
+        case.source.float(),
+        _fitted(case.donor, case.output).float(),
+    )[_randint(case.generator, 3)]
+    share = _scale(severity, 0.12, 0.5)
+    tall, wide = (round(share * length) for length in case.output.shape[1:])
+    top = _randint(case.generator, case.output.shape[1] - tall)
+    left = _randint(case.generator, case.output.shape[2] - wide)
+    output = case.output.clone()
+    inside = (slice(None), slice(top, top + tall), slice(left, left + wide))
+    output[inside] = _to_pixels(wrong)[inside]
+    return output
+
+
+def compressed(case: Case, severity: float) -> Tensor:
+    """What JPEG leaves at quality 40 down to 6: quantised 8 x 8 cosine transforms of Y, Cb and Cr."""
+    quality = _scale(severity, 40, 6)
+    coarseness = 5000 / quality if quality < 50 else 200 - 2 * quality
+    step = (coarseness * _JPEG_STEPS / 100).clamp_min(1)
+    height, width = case.output.shape[1:]
+    padded = F.pad(case.output[None].float(), (0, -width % 8, 0, -height % 8), mode="replicate")[0]
+    planes = torch.einsum("ij,jhw->ihw", _TO_YCC, padded - 128)
+    blocks = planes.unfold(1, 8, 8).unfold(2, 8, 8)  # [3, r, c, 8, 8]
+    quantised = (_DCT @ blocks @ _DCT.T / step).round() * step
+    rows = (_DCT.T @ quantised @ _DCT).transpose(2, 3).reshape(planes.shape)
+    return _to_pixels(torch.einsum("ij,jhw->ihw", _TO_YCC.inverse(), rows) + 128)[
+        :, :height, :width
+    ]
+
+
 # Named by the reason a reviewer would give.
 FAULTS: dict[str, Fault] = {
     "passthrough": passthrough,
@@ -144,7 +175,21 @@ FAULTS: dict[str, Fault] = {
     "exposure": exposure,
     "seam": seam,
     "blob": blob,
+    "patch": patch,
+    "compressed": compressed,
 }
+
+_TO_YCC = torch.tensor(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+)
+_ANGLES = torch.arange(8)[:, None] * (2 * torch.arange(8)[None] + 1) * torch.pi / 16
+_DCT = torch.cos(_ANGLES) * torch.tensor([0.125**0.5] + 7 * [0.5])[:, None]
+# Close to the luminance table of ITU-T T.81, annex K.1, which grows with frequency.
+_JPEG_STEPS = 10 + 12 * (torch.arange(8)[:, None] + torch.arange(8)[None]).float()
+
+
+def _fitted(image: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(image[None], size=like.shape[1:], mode="bicubic", antialias=True)[0]
 
 
 def _scale(severity: float, mild: float, strong: float) -> float:

@@ -69,11 +69,12 @@ def fit_calibration(
         reference=reference,
         detector=detector,
         scores=unusual_per_unit(scores[:, 0], normal.photos),
+        source_scores=unusual_per_unit(scores[:, 1], normal.photos),
         family_scores={
-            family: unusual_per_unit(scores[:, 1 + index], normal.photos)
+            family: unusual_per_unit(scores[:, 2 + index], normal.photos)
             for index, family in enumerate(FAMILIES)
         },
-        limits=np.quantile(scores[:, 1 + len(FAMILIES) :], [0.01, 0.99], axis=0),
+        limits=np.quantile(scores[:, 2 + len(FAMILIES) :], [0.01, 0.99], axis=0),
         namer=Namer.fit(detector.residuals(*_arrays(faults.columns)), faults.reasons),
         facts={
             "photos": len(photos),
@@ -87,14 +88,15 @@ def fit_calibration(
 def _cross_fit(
     sources: np.ndarray, outputs: np.ndarray, groups: Sequence[str], kept: np.ndarray
 ) -> np.ndarray:
-    """Total and family scores and residuals of every row, `[n, 6 + D]`; only `kept` are fitted."""
+    """Total, source and family scores and residuals of every row, `[n, 7 + D]`; fits `kept` only."""
 
     def score(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
         train = train[kept[train]]
         detector = Detector.fit(sources[train], outputs[train], FLOORS)
         residuals = detector.residuals(sources[held_out], outputs[held_out])
         blocks = [detector.distance(residuals, MEMBERS[family]) for family in FAMILIES]
-        return np.column_stack([detector.distance(residuals), *blocks, residuals])
+        unlike = detector.source_distance(sources[held_out])
+        return np.column_stack([detector.distance(residuals), unlike, *blocks, residuals])
 
     return cross_fit(groups, _FOLDS, score)
 

@@ -10,6 +10,7 @@ from ganst.scoring.artifacts import measure_artifacts
 from ganst.scoring.canonical import open_canvas
 from ganst.scoring.columns import COLUMN_NAMES
 from ganst.scoring.content import measure_content
+from ganst.scoring.local import measure_local
 from ganst.scoring.passthrough import measure_passthrough
 from ganst.scoring.source import entropy, lightness_and_colour, measure_source
 from ganst.scoring.style import measure_style
@@ -35,6 +36,7 @@ def measure(source: Tensor, output: Tensor, reference: StyleReference) -> dict[s
         | measure_passthrough(photo, painting)
         | measure_style(photo, painting, reference)
         | measure_artifacts(photo, painting)
+        | measure_local(photo, painting)
         | colour
         | measure_source(photo)
     )

@@ -45,7 +45,8 @@ def test_one_flow_goes_from_photos_to_a_report_and_a_second_one_redoes_nothing(p
     report = pd.read_parquet(f"{config.out}/report.parquet")
     assert sorted(report.source) == ["1.jpg", "a b/2.png", "empty.jpg", "näme & <b>.jpg"]
     assert sorted(report.status) == ["ok", "ok", "ok", "rejected"]
-    assert [stage.done for stage in outcome.stages] == [4, 3, 3, 0]
+    assert [stage.done for stage in outcome.stages] == [4, 3, 0, 0]
+    assert outcome.stages[2].skipped == 3  # scored in the pass of stylize
     before = (Path(config.out) / "report.parquet").read_bytes()
     again = _call(config).result()
     assert [stage.done for stage in again.stages] == [0, 0, 0, 0]

@@ -158,6 +158,7 @@ def _attempt(
         "p_passthrough": p,
         "p_artifact": 0.8,
         "p_color": 0.21,
+        "p_source": 0.5,
         "reason": photo.reason if flagged else None,
         "reason_probability": 0.91 if flagged else None,
         "evidence": "photo detail left in +4.1 σ; hardly changed −3.2 σ" if flagged else None,

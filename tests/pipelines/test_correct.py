@@ -140,13 +140,28 @@ def kill_at(patch: pytest.MonkeyPatch, moment: str) -> None:
 
 
 def test_where_a_third_is_flagged_nothing_is_corrected_and_it_says_why():
-    scored = {"decision": "first", "score_status": "scored"}
+    scored = {
+        "decision": "first",
+        "score_status": "scored",
+        "group": None,
+        "p_source": 0.5,
+        "p_anomaly": 0.5,
+    }
     flags = [True] * 7 + [False] * 13
     made = {str(index): [scored | {"flagged": flag}] for index, flag in enumerate(flags)}
     assert "7 of 20 outputs are flagged" in (systemic_fault(made) or "")
     assert systemic_fault(made | {"6": [scored | {"flagged": False}]}) is None
     few = dict(list(made.items())[:19])
     assert systemic_fault(few) is None
+
+
+def test_where_all_outputs_have_moved_nothing_is_corrected_though_few_are_flagged():
+    row = {"decision": "first", "score_status": "scored", "flagged": False, "group": None}
+    moved = {str(index): [row | {"p_source": 0.5, "p_anomaly": 0.1}] for index in range(20)}
+    moved["3"][0]["flagged"] = True
+    assert "the outputs are not what this style gives" in (systemic_fault(moved) or "")
+    drifted = {name: [rows[0] | {"p_source": 0.01}] for name, rows in moved.items()}
+    assert "calibrate the style on photos like these" in (systemic_fault(drifted) or "")
 
 
 def test_a_systemic_fault_stops_the_stage_before_any_attempt(damaged_run, monkeypatch):

@@ -9,6 +9,7 @@ from ganst.scoring.conformal import (
     false_alarm_bound,
     fold_by_group,
     p_value,
+    q_values,
     unusual_per_unit,
 )
 
@@ -99,3 +100,20 @@ def test_the_bound_of_the_false_alarm_rate_is_that_of_the_order_statistic():
     assert false_alarm_bound(200, 0.05) == pytest.approx(beta.ppf(0.95, 10, 191))
     assert 0.07 < false_alarm_bound(200, 0.05) < 0.08
     assert false_alarm_bound(10, 0.05) == 0.0
+
+
+def test_q_values_grow_with_p_and_are_those_of_benjamini_and_hochberg():
+    p = np.array([0.01, 0.04, np.nan, 0.03, 0.5])
+    expected = [0.04, 0.16 / 3, np.nan, 0.16 / 3, 0.5]
+    assert q_values(p) == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(q_values(np.full(3, np.nan))).all()
+
+
+def test_flagging_by_q_keeps_the_rate_of_false_discoveries():
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(300):
+        p = np.concatenate([rng.uniform(size=90), rng.uniform(size=10) ** 8])
+        flagged = q_values(p) <= 0.2
+        shares.append(flagged[:90].sum() / max(flagged.sum(), 1))
+    assert 0.1 < np.mean(shares) < 0.2

@@ -1,0 +1,93 @@
+"""Has a run moved as a whole? Then it is the run that is to be looked at, not its images one by one.
+
+Two questions, one test: are the photos unlike those calibrated on (`p_source`), and are the outputs
+not what these photos should give (`p_anomaly`)? A new checkpoint or another preprocessing moves the
+outputs of photos that have not moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import binomtest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEVEL = 0.001  # of either test: one false alarm in a thousand runs
+MIN_UNITS = 8
+_SMALL = 0.25
+# So many faulty images in a hundred are the daily work of correction and no reason to stop it.
+_USUAL_FAULTS = 0.15
+_EXPECTED = _SMALL * (1 - _USUAL_FAULTS) + _USUAL_FAULTS
+
+_SENTENCES = {
+    "none": "",
+    "sources": "the photos are unlike those calibrated on; their outputs are as expected all the same",
+    "outputs": "the outputs are not what this style gives photos like these:"
+    " look at the checkpoint, the preprocessing and the files of the run",
+    "both": "photos and outputs are both unlike those calibrated on:"
+    " calibrate the style on photos like these",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAlarm:
+    """p-values of the two tests over `units` groups or photos; None with fewer than 8 of them."""
+
+    sources: float | None
+    outputs: float | None
+    units: int
+
+    @property
+    def state(self) -> str:
+        """What has moved: none, sources, outputs or both."""
+        moved = [name for name in ("sources", "outputs") if _is_small(getattr(self, name))]
+        return "both" if len(moved) == 2 else (moved or ["none"])[0]
+
+    @property
+    def stops_correction(self) -> bool:
+        """True where mending images one by one would hide what is wrong with all of them."""
+        return self.state in ("outputs", "both")
+
+    @property
+    def sentence(self) -> str:
+        """The state in words; empty where nothing has moved."""
+        return _SENTENCES[self.state]
+
+
+def run_alarm(p_source: np.ndarray, p_anomaly: np.ndarray, groups: Sequence[str]) -> RunAlarm:
+    """Test the p-values `[n]` of the first outputs of a run; those that are NaN do not count.
+
+    The unit is the group, as photos of one shoot are not independent; the photo where there are
+    fewer than 8 groups, which makes the level a rough one.
+    """
+    known = ~(np.isnan(p_source) | np.isnan(p_anomaly))
+    names = np.asarray(groups, dtype=str)[known]
+    units = names if len(set(names)) >= MIN_UNITS else np.arange(known.sum()).astype(str)
+    return RunAlarm(
+        sources=_moved(p_source[known], units),
+        outputs=_moved(p_anomaly[known], units),
+        units=len(set(units)),
+    )
+
+
+def _moved(p: np.ndarray, units: np.ndarray) -> float | None:
+    """Are more units in the lowest quarter of p-values than usual faults put there? Binomial test."""
+    names, index = np.unique(units, return_inverse=True)
+    if len(names) < MIN_UNITS:
+        return None
+    # The median of dependent p-values, doubled, is one again (Rueger 1978); of one, itself.
+    of_unit = [_combined(p[index == unit]) for unit in range(len(names))]
+    small = int(np.sum(np.asarray(of_unit) <= _SMALL))
+    return float(binomtest(small, len(names), _EXPECTED, alternative="greater").pvalue)
+
+
+def _combined(p: np.ndarray) -> float:
+    return float(p[0]) if len(p) == 1 else min(1.0, 2 * float(np.median(p)))
+
+
+def _is_small(p: float | None) -> bool:
+    return p is not None and p <= LEVEL
