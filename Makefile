@@ -3,11 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENV := .venv/.installed
 DEMO_RUN ?= runs/demo
+PORT ?= 4200
 
-.PHONY: help demo check test fix env clean
+.PHONY: help demo up check test fix env clean
 
 help:
 	@echo "make demo   set up, then stylize, score and correct ten bundled photos; prints where the report is"
+	@echo "make up     set up, then a Prefect server, a worker and the deployments until Ctrl-C; PORT=4200"
 	@echo "make test   set up, then the whole test suite"
 	@echo "make check  format, lint, types, layers, fast tests"
 	@echo "make fix    format and mend what ruff can mend"
@@ -22,6 +24,9 @@ $(ENV): pyproject.toml constraints.txt
 
 demo: $(ENV)
 	@$(BIN)/ganst run pipelines/demo --style vangogh --out $(DEMO_RUN)
+
+up: $(ENV)
+	@exec $(BIN)/python -m flows.up --port $(PORT)
 
 check: $(ENV)
 	$(BIN)/ruff format --check .

@@ -16,6 +16,7 @@ from flows.options import (
     DatasetOptions,
     PairOptions,
     RunOptions,
+    SelectionOptions,
     Track,
     TrainOptions,
     WorkOptions,
@@ -47,7 +48,9 @@ _JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document and
 def run(
     options: RunOptions,
     work: WorkOptions,
-    correct: Annotated[bool, typer.Option(help="Mend or quarantine what is flagged.")] = True,
+    correct: Annotated[
+        bool, typer.Option(help="Mend or quarantine at once what is flagged.")
+    ] = True,
 ) -> None:
     """Ingest, stylize, score, correct and report: the nightly Prefect flow, once and now."""
     from flows import verbs
@@ -99,11 +102,11 @@ def score(
 
 @app.command()
 @with_option_groups
-def correct(run: _RUN, work: WorkOptions, track: Track = False) -> None:
+def correct(run: _RUN, meant: SelectionOptions, work: WorkOptions, track: Track = False) -> None:
     """Mend what is flagged in a RUN, or put it into quarantine."""
     from flows import verbs
 
-    _tell(verbs.correct(run, work.to_compute(), track=track), work)
+    _tell(verbs.correct(run, work.to_compute(), meant.to_selection(), track=track), work)
 
 
 @app.command()
@@ -292,8 +295,7 @@ def _say(facts: object, text: str, as_json: bool) -> None:
 
 
 def _complain(sentence: str) -> None:
-    is_help = sentence.startswith("Usage:")
-    print(sentence if is_help else f"ganst: {sentence}", file=sys.stderr)
+    print(sentence if sentence.startswith("Usage:") else f"ganst: {sentence}", file=sys.stderr)
 
 
 if __name__ == "__main__":

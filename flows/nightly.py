@@ -11,7 +11,10 @@ from pipelines.config import ComputeConfig, RunConfig
 
 @flow(name="nightly", validate_parameters=True, persist_result=False)
 def nightly(
-    config: RunConfig, compute: ComputeConfig = DEFAULT_COMPUTE, correct: bool = True
+    config: RunConfig,
+    compute: ComputeConfig = DEFAULT_COMPUTE,
+    correct: bool = True,
+    notify: str | None = None,
 ) -> Outcome:
     """Ingest, stylize, score, correct and report; only what is missing is done.
 
@@ -20,10 +23,12 @@ def nightly(
         compute: Where the work is done.
         correct: Mend or quarantine flagged outputs here. False leaves them to the correct flow,
             which the event `ganst.score.flagged` starts.
+        notify: Name of a Webhook block that is called where the run as a whole is at fault, or too
+            many files were rejected.
 
     """
     out = open_task(config)
     names = ("ingest", "stylize", "score", *(("correct",) if correct else ()))
-    outcome = run_tasks(out, compute, names)
+    outcome = run_tasks(out, compute, names, webhook=notify)
     announce_flagged(outcome)
     return check(outcome)

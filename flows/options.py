@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from flows.training import TrainRequest
     from pipelines.config import ComputeConfig, DatasetConfig, RunConfig
+    from pipelines.selection import Selection
 
 _EMPTY = inspect.Parameter.empty
 
@@ -105,6 +106,25 @@ class WorkOptions:
         from pipelines.config import ComputeConfig
 
         return ComputeConfig(workers=self.workers, scheduler=self.scheduler)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionOptions:
+    """Which of the flagged images are meant; names are those of Selection."""
+
+    reason: Annotated[
+        list[str] | None, typer.Option(help="Only outputs flagged for this; may be repeated.")
+    ] = None
+    only: Annotated[
+        Literal["flagged", "quarantined"] | None,
+        typer.Option(help="What nobody tried to mend yet, or what was given up."),
+    ] = None
+
+    def to_selection(self) -> "Selection":
+        """The same for `correct`."""
+        from pipelines.selection import Selection
+
+        return Selection(reasons=tuple(self.reason or ()), only=self.only)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,18 +6,22 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
+from upath import UPath
 
 from flows.datasets import DatasetOutcome
+from flows.notify import find_fault
 from flows.stages import Outcome
 from flows.wording import dataset_lines, unjudged
+from pipelines.storage import open_root
 
 MAX_ROWS = 50
+MAX_SHEETS = 12
 
 
-def publish(outcome: Outcome) -> None:
-    """Artifacts of a finished run, from its committed numbers."""
+def publish(outcome: Outcome, remark: str | None = None) -> None:
+    """Artifacts of a finished run, from its committed numbers; `remark` is one more problem."""
     create_markdown_artifact(as_markdown(outcome), key="ganst-run", description=outcome.run)
-    _publish_problems(outcome.problems, outcome.run)
+    _publish_problems((*outcome.problems, *((remark,) if remark else ())), outcome.run)
 
 
 def publish_dataset(outcome: DatasetOutcome) -> None:
@@ -28,8 +32,11 @@ def publish_dataset(outcome: DatasetOutcome) -> None:
 
 
 def announce_flagged(outcome: Outcome) -> None:
-    """Emit `ganst.score.flagged` where outputs are flagged and nobody has corrected them yet."""
-    if outcome.summary.counts["flagged"]:
+    """Emit `ganst.score.flagged` where outputs are flagged and nobody has corrected them yet.
+
+    Not where the run as a whole is at fault: a correction would refuse to start.
+    """
+    if outcome.summary.counts["flagged"] and not find_fault(outcome.run):
         emit_event(
             event="ganst.score.flagged",
             resource=resource(outcome.run),
@@ -73,6 +80,9 @@ def as_markdown(outcome: Outcome) -> str:
         f"**{counts or 'nothing'}**",
         f"Page: `{outcome.run}/report.html`  \nTable: `{outcome.run}/report.parquet`",
     ]
+    sheets = [f"[{sheet.name}]({sheet.as_uri()})" for sheet in find_sheets(outcome.run)]
+    if sheets:
+        lines.append("Contact sheets: " + ", ".join(sheets))
     if summary.scored:
         lines.append(
             f"{summary.flagged_first} of {summary.scored} scored outputs flagged at"
@@ -90,6 +100,13 @@ def as_markdown(outcome: Outcome) -> str:
         times = [f"| {n} | {t.images} | {t.seconds:.1f} |" for n, t in summary.stages.items()]
         lines.append("\n".join(["| stage | images | seconds |", "| --- | ---: | ---: |", *times]))
     return "\n\n".join(lines) + "\n"
+
+
+def find_sheets(run: str) -> list[UPath]:
+    """Contact sheets of a run, sorted by name; a few of them, where there are very many."""
+    folder = open_root(run) / "sheets"
+    sheets = folder.glob("*.jpg") if folder.is_dir() else ()
+    return sorted(sheets, key=lambda sheet: sheet.name)[:MAX_SHEETS]
 
 
 def _publish_problems(problems: Sequence[str], folder: str) -> None:

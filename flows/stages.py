@@ -114,10 +114,13 @@ def _stage(name: str) -> Stage:
     """The function `name` of the module of that name, called on the run of a folder."""
 
     def stage(
-        out: str, compute: ComputeConfig, on_progress: OnProgress = tell_listener
+        out: str,
+        compute: ComputeConfig,
+        on_progress: OnProgress = tell_listener,
+        **options: Any,  # noqa: ANN401 of that stage
     ) -> StageSummary:
         work = getattr(import_module(f"pipelines.{name}"), name)
-        summary: StageSummary = work(load(out), compute, on_progress)
+        summary: StageSummary = work(load(out), compute, on_progress, **options)
         return summary
 
     return stage

@@ -47,7 +47,11 @@ def _retry_failed_shards(summary: StageSummary) -> None:
 
 def _stage_task(name: str) -> StageTask:
     @task(name=name, **_RETRIED)
-    def stage_task(out: str, compute: ComputeConfig, **options: bool) -> StageSummary:
+    def stage_task(
+        out: str,
+        compute: ComputeConfig,
+        **options: Any,  # noqa: ANN401 of that stage
+    ) -> StageSummary:
         summary = stages.STAGES[name](out, compute, ProgressArtifact(name), **options)
         _retry_failed_shards(summary)
         return summary

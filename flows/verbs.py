@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows import stages
 from flows.datasets import DatasetOutcome, bring_up_to_date, check_dataset_config
@@ -16,6 +17,9 @@ from flows.terminal import progress_shown
 from flows.training import TrainRequest, check_request, train_style
 from pipelines.config import ComputeConfig, DatasetConfig, RunConfig
 from pipelines.progress import StageSummary
+
+if TYPE_CHECKING:
+    from pipelines.selection import Selection
 
 T = TypeVar("T", Outcome, DatasetOutcome)
 
@@ -103,19 +107,27 @@ def score_folders(pairs: Sequence[str], compute: ComputeConfig) -> StageSummary:
 
 
 @stoppable
-def correct(out: str, compute: ComputeConfig, *, track: bool) -> Outcome:
-    """Mend or quarantine what is flagged in a RUN."""
+def correct(out: str, compute: ComputeConfig, only: "Selection", *, track: bool) -> Outcome:
+    """Mend or quarantine what is flagged in a RUN, or some of it."""
 
     def call() -> Outcome:
         from flows.correct import correct as correct_flow
 
-        return correct_flow(out, compute)
+        return correct_flow(out, compute, only.reasons, only.only)
+
+    def check() -> None:
+        from pipelines.selection import check_reasons
+
+        _check_run(out, compute)
+        with refusing():
+            check_reasons(stages.load(out), only)
 
     if track:
-        return _tracked(lambda: _check_run(out, compute), call)
+        return _tracked(check, call)
     with progress_shown():
-        _check_run(out, compute)
-        return stages.run_through(out, compute, ("correct",))
+        check()
+        work = {"correct": partial(stages.STAGES["correct"], only=only)}
+        return stages.run_through(out, compute, ("correct",), stages=work)
 
 
 @stoppable

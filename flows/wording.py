@@ -20,9 +20,26 @@ def outcome_lines(outcome: Outcome) -> str:
     lines += [f"note   {note}" for stage in outcome.stages for note in stage.notes]
     if summary.alarm.sentence:
         lines.append(f"note   {summary.alarm.sentence}")
-    lines += [unjudged(outcome), _work(outcome), f"page   {outcome.run}/report.html"]
+    lines += [
+        uncorrected(outcome),
+        unjudged(outcome),
+        _work(outcome),
+        f"page   {outcome.run}/report.html",
+    ]
     lines.append(f"table  {outcome.run}/report.parquet")
     return "\n".join(line for line in lines if line)
+
+
+def uncorrected(outcome: Outcome) -> str:
+    """That nothing will correct what was flagged, and what to do; empty where that was asked for."""
+    flagged = outcome.summary.counts["flagged"]
+    asked = any(stage.stage == "correct" for stage in outcome.stages)
+    if asked or not flagged:
+        return ""
+    return (
+        f"note   {flagged} flagged outputs are not corrected; only a Prefect server that stays has"
+        f" triggers for that. By hand: ganst correct {outcome.run}"
+    )
 
 
 def unjudged(outcome: Outcome) -> str:

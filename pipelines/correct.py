@@ -40,6 +40,7 @@ from pipelines.progress import OnProgress, StageSummary
 from pipelines.reviews import read_verdicts
 from pipelines.runs import Run, RunFolder
 from pipelines.schema import attempts_schema
+from pipelines.selection import EVERYTHING, Selection, check_reasons
 from pipelines.shards import Shard, ShardCount, plan_shards, run_shards
 from pipelines.storage import commit_bytes, open_root, read_bytes
 from pipelines.stylize import one_thread, read_source
@@ -56,17 +57,20 @@ def correct(
     on_progress: OnProgress | None = None,
     *,
     share: float = CORRECTION_SHARE,
+    only: Selection = EVERYTHING,
 ) -> StageSummary:
     """Try the ladder of every flagged image that has neither a correction nor all its refusals.
 
     The worst come first, and what is left when `share` of the work of stylizing the run is spent
     stays flagged: `notes` says so. Where more than 30 % of at least 20 scored images are flagged,
     or all outputs have moved (`run_alarm`), nothing is started: that is a fault of the run, which
-    image-by-image corrections would hide. `failed` then says so.
+    image-by-image corrections would hide. `failed` then says so. `only`: some images of all.
     """
     began = time.monotonic()
     attempts = current_attempts(run)
-    images = worst_first(plan_corrections(run, attempts, read_verdicts(run.folder)))
+    check_reasons(run, only)
+    planned = only.of(plan_corrections(run, attempts, read_verdicts(run.folder)), attempts)
+    images = worst_first(planned)
     settled = sum(is_settled(image, attempts) for image in images)
     fault = systemic_fault(attempts) if settled < len(images) else None
     if fault:

@@ -1,6 +1,7 @@
 """Retries, progress artifacts and words: everything of the flows that needs no server."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from prefect.client.schemas.objects import State, StateType
@@ -11,8 +12,9 @@ from flows.progress import ProgressArtifact, listening, tell_listener
 from flows.publish import as_markdown, resource
 from flows.stages import Outcome
 from flows.tasks import ShardsFailedError, is_worth_a_retry
+from flows.wording import outcome_lines
 from pipelines.errors import ClusterError, EmptyFolderError
-from pipelines.progress import Progress
+from pipelines.progress import Progress, StageSummary
 from pipelines.summary import STATUSES, StageTime, Summary
 
 
@@ -93,6 +95,28 @@ def test_the_markdown_says_counts_reasons_and_where_the_page_is():
     text = as_markdown(_outcome())
     for part in ("3 ok, 1 flagged", "| blur | 1 |", "/runs/1/report.html", "(25.0%)"):
         assert part in text
+
+
+def test_the_markdown_links_the_contact_sheets(tmp_path):
+    (tmp_path / "sheets").mkdir()
+    for name in ("ok-01.jpg", "flagged-01.jpg", "notes.txt"):
+        (tmp_path / "sheets" / name).touch()
+    text = as_markdown(replace(_outcome(), run=str(tmp_path)))
+    flagged, ok = (
+        (tmp_path / "sheets" / name).as_uri() for name in ("flagged-01.jpg", "ok-01.jpg")
+    )
+    assert f"Contact sheets: [flagged-01.jpg]({flagged}), [ok-01.jpg]({ok})\n" in text
+    assert "Contact sheets" not in as_markdown(_outcome())
+
+
+def test_what_is_flagged_and_not_corrected_is_said_with_the_way_to_correct_it():
+    sentence = "1 flagged outputs are not corrected"
+    assert sentence in outcome_lines(_outcome())
+    assert "ganst correct /runs/1" in outcome_lines(_outcome())
+    stage = StageSummary(
+        stage="correct", total=1, done=0, skipped=0, rejected=0, failed=(), seconds=0.0
+    )
+    assert sentence not in outcome_lines(replace(_outcome(), stages=(stage,)))
 
 
 def test_a_run_is_one_resource_whatever_its_path_looks_like():
