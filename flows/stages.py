@@ -144,9 +144,12 @@ def run_through(
     report: Callable[..., "Summary"] = report_stage,
 ) -> Outcome:
     """Call the named stages in their order, then the report."""
-    with _cluster(out, compute, names) as shared:
-        summaries = tuple(stages[name](out, shared) for name in names)
-    summary = report(out, summaries)
+    from pipelines.run_lock import one_at_a_time
+
+    with one_at_a_time(load(out).folder.root):
+        with _cluster(out, compute, names) as shared:
+            summaries = tuple(stages[name](out, shared) for name in names)
+        summary = report(out, summaries)
     return Outcome(
         run=out, summary=summary, stages=summaries, problems=find_problems(out, summaries, summary)
     )
