@@ -97,6 +97,9 @@ class WorkOptions:
     scheduler: Annotated[
         str | None, typer.Option(help="Address of an existing Dask scheduler.")
     ] = None
+    resource: Annotated[
+        str | None, typer.Option(help="Dask resource that a shard takes one of, e.g. GPU.")
+    ] = None
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False
@@ -105,7 +108,7 @@ class WorkOptions:
         """Checked values."""
         from pipelines.config import ComputeConfig
 
-        return ComputeConfig(workers=self.workers, scheduler=self.scheduler)
+        return ComputeConfig(workers=self.workers, scheduler=self.scheduler, resource=self.resource)
 
 
 @dataclass(frozen=True, kw_only=True)

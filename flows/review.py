@@ -25,12 +25,14 @@ def import_verdicts(
     from flows import stages
     from flows.failures import refusing
     from pipelines.review_import import import_reviews
+    from pipelines.run_lock import one_at_a_time
 
     with refusing():
         opened = stages.load_ingested(run)
         imported = import_reviews(opened, file)
     root = str(opened.folder.root)
-    summary = stages.report_stage(root)
+    with one_at_a_time(opened.folder.root):  # images of reviewed photos are moved
+        summary = stages.report_stage(root)
     reviews = asdict(summary.reviews)
     lines = [
         f"{_count(imported.verdicts, 'verdict')}, {imported.new} of them new",

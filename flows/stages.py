@@ -168,9 +168,12 @@ def run_through(
 
     Where both stylize and score are named, most scores are made in the pass of stylize.
     """
-    with _cluster(out, compute, names) as shared:
-        summaries = tuple(stages[name](out, shared, **_options(name, names)) for name in names)
-    summary = report(out, summaries)
+    from pipelines.run_lock import one_at_a_time
+
+    with one_at_a_time(load(out).folder.root):
+        with _cluster(out, compute, names) as shared:
+            summaries = tuple(stages[name](out, shared, **_options(name, names)) for name in names)
+        summary = report(out, summaries)
     return Outcome(
         run=out, summary=summary, stages=summaries, problems=find_problems(out, summaries, summary)
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config import ComputeConfig
 from pipelines.errors import ClusterError
-from pipelines.version import code_digest
+from pipelines.version import installed
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -22,7 +22,7 @@ def open_client(compute: ComputeConfig) -> Iterator["Client | None"]:
     """A connected client, closed afterwards; None means: work in this process."""
     if compute.scheduler:
         with _connect(compute.scheduler) as client:
-            _check_workers(client, compute.scheduler)
+            _check_workers(client, compute)
             yield client
     elif compute.workers == 0:
         yield None
@@ -97,22 +97,48 @@ def _connect(address: str) -> Iterator["Client"]:
         yield client
 
 
-def _check_workers(client: "Client", address: str) -> None:
+def _check_workers(client: "Client", compute: ComputeConfig) -> None:
+    address = compute.scheduler
     if not client.nthreads():
         raise ClusterError(f"The Dask scheduler at {address} has no workers.")
-    try:
-        digests: dict[str, Any] = client.run(code_digest)
-    except (ImportError, AttributeError) as error:
-        raise ClusterError(f"A worker of {address} cannot import GANST: {error}.") from error
-    own = code_digest()
-    for worker, digest in sorted(digests.items()):
-        if digest != own and not _is_here(worker):
+    if compute.resource:
+        _check_resource(client, compute.resource, address)
+    # A worker that fails to answer must be named, and only the client's own errors may pass.
+    answers: dict[str, Any] = client.run(installed, on_error="return")
+    own = installed()
+    for worker, found in sorted(answers.items()):
+        if isinstance(found, BaseException):
             raise ClusterError(
-                f"Worker {worker} runs other code than this process"
-                f" ({str(digest)[:12]}, here {own[:12]}): install the same version of GANST on it."
+                f"Worker {worker} of {address} cannot import GANST ({type(found).__name__}:"
+                f" {found}): install GANST {own['GANST']} on it."
+            )
+        problem = _difference(found, own)
+        if problem:
+            raise ClusterError(
+                f"Worker {worker} of {address} runs {problem}: install the same on both."
             )
 
 
-def _is_here(worker: str) -> bool:
-    """A worker of this host reads the same files; it may have started before the last edit."""
-    return worker.startswith(("tcp://127.", "tcp://localhost", "inproc://"))
+def _check_resource(client: "Client", resource: str, address: str | None) -> None:
+    """Dask itself would wait without end for a worker that has it."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    offered = {name for worker in workers for name, number in worker["resources"].items() if number}
+    if resource not in offered:
+        raise ClusterError(
+            f"No worker of {address} offers the resource {resource!r}"
+            f" (offered: {', '.join(sorted(offered)) or 'none'}):"
+            f' start workers with --resources "{resource}=1".'
+        )
+
+
+def _difference(found: dict[str, str], own: dict[str, str]) -> str | None:
+    """`torch 2.12.0 (here 2.13.0)`, or None where a worker will do the same work."""
+    for name in ("GANST", "torch"):
+        if found[name] != own[name]:
+            return f"{name} {found[name]} (here {own[name]})"
+    # Of the same files only the moment of reading can differ: one of the two is older than an edit.
+    if found["code"] != own["code"] and found["place"] != own["place"]:
+        return (
+            f"other code of GANST {found['GANST']}: {found['code'][:12]} (here {own['code'][:12]})"
+        )
+    return None

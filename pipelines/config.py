@@ -1,8 +1,8 @@
 """What a person types: checked before any work starts, unknown keys refused."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 ImageFormat = Literal["same", "jpeg", "png", "webp"]
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
@@ -30,6 +30,17 @@ class ComputeConfig(BaseModel):
     scheduler: str | None = Field(
         default=None, description="Address of an existing Dask scheduler, e.g. tcp://host:8786."
     )
+    resource: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Dask resource of which every shard takes one, e.g. GPU. Needs a scheduler.",
+    )
+
+    @model_validator(mode="after")
+    def _offered_by_someone(self) -> Self:
+        if self.resource and not self.scheduler:
+            raise ValueError("a resource is offered by workers of a --scheduler, and none is given")
+        return self
 
 
 class CatalogConfig(BaseModel):

@@ -11,7 +11,7 @@ import torch
 from upath import UPath
 
 from pipelines.errors import RunConflictError, UnknownRunError
-from pipelines.storage import commit_bytes, read_bytes
+from pipelines.storage import commit_bytes, create_bytes, read_bytes
 from pipelines.version import code_digest, package_version
 
 _FORMAT = 1
@@ -40,8 +40,21 @@ def read_facts(path: UPath, kind: str) -> dict[str, Any]:
 
 def write_facts(path: UPath, facts: dict[str, Any]) -> None:
     """Commit the facts."""
-    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    commit_bytes(path, text.encode())
+    commit_bytes(path, _as_text(facts))
+
+
+def create_facts(path: UPath, facts: dict[str, Any]) -> None:
+    """Commit the facts of a new folder.
+
+    Raises:
+        FileExistsError: Another command has just done so.
+
+    """
+    create_bytes(path, _as_text(facts))
+
+
+def _as_text(facts: dict[str, Any]) -> bytes:
+    return (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def first_facts(kind: str, config: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:

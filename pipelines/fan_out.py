@@ -22,15 +22,17 @@ def fan_out(
     fn: Callable[..., R],
     items: Iterable[T],
     *args: Any,  # noqa: ANN401 whatever `fn` takes
+    resource: str | None = None,
 ) -> Iterator[Outcome[T, R]]:
     """Yield `(item, fn(item, *args), None)`, or `(item, None, error)`, as items finish.
 
-    An error stops its item only. `ClusterError`, raised: the scheduler is gone.
+    Each takes one `resource` of its Dask worker meanwhile. An error stops its item only.
+    `ClusterError`, raised: the scheduler is gone.
     """
     if client is None:
         yield from _in_this_process(fn, items, *args)
     else:
-        yield from _on_cluster(client, fn, items, *args)
+        yield from _on_cluster(client, fn, items, *args, resource=resource)
 
 
 def _in_this_process(
@@ -52,15 +54,17 @@ def _on_cluster(
     fn: Callable[..., R],
     items: Iterable[T],
     *args: Any,  # noqa: ANN401
+    resource: str | None,
 ) -> Iterator[Outcome[T, R]]:
     from distributed import CancelledError, as_completed  # half a second, not needed to plan
 
     waiting = iter(items)
     owner: dict[Any, T] = {}
+    wanted = {resource: 1} if resource else None
 
     def submit(item: T) -> Any:  # noqa: ANN401 a Future, untyped in Dask
         # Not pure: what is done is known from the committed parts, not from Dask's keys.
-        future = client.submit(fn, item, *args, pure=False)
+        future = client.submit(fn, item, *args, pure=False, resources=wanted)
         owner[future.key] = item
         return future
 

@@ -13,7 +13,7 @@ from ganst.precision import Precision, choose_precision
 from ganst.scoring.columns import SCORER_VERSION
 from pipelines.config import NOT_IDENTITY, RunConfig
 from pipelines.errors import RunConflictError, UnknownRunError
-from pipelines.facts import check_identity, first_facts, read_facts, write_facts
+from pipelines.facts import check_identity, create_facts, first_facts, read_facts, write_facts
 from pipelines.storage import open_root, resolve_inside
 from pipelines.styles import find_style
 
@@ -126,13 +126,16 @@ def open_run(config: RunConfig, pack: StylePack, dataset: UPath | None = None) -
         precision=_precision(config, folder),
         dataset=dataset,
     )
+    named = {"dataset": str(dataset) if dataset else None}
     if folder.run_json.exists():
         facts = _read_facts(folder)
         check_identity(folder.root, facts["identity"], _identity(run), _WAY_OUT)
-        facts["config"] = run.config.model_dump()
-    else:
-        facts = _first_facts(run)
-    write_facts(folder.run_json, facts | {"dataset": str(dataset) if dataset else None})
+        write_facts(folder.run_json, facts | {"config": run.config.model_dump()} | named)
+        return run
+    try:
+        create_facts(folder.run_json, _first_facts(run) | named)
+    except FileExistsError:  # another command has just begun: what it is of counts
+        return open_run(config, pack, dataset)
     return run
 
 

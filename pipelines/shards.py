@@ -112,7 +112,8 @@ def run_shards(
     failed: list[str] = []
     done = rejected = 0
     with open_client(compute) as client:
-        for shard, count, error in fan_out(client, shard_fn, plan.shards, *args):
+        outcomes = fan_out(client, shard_fn, plan.shards, *args, resource=compute.resource)
+        for shard, count, error in outcomes:
             if error is not None:
                 failed.append(_failure(plan.stage, shard, error))
             if count is not None:

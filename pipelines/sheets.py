@@ -44,7 +44,7 @@ def write_sheets(run: Run, report: pa.Table) -> None:
     if run.folder.sheets.is_dir():
         for path in run.folder.sheets.iterdir():
             if path.name.endswith(".jpg") and path.name not in written:
-                path.unlink()
+                path.unlink(missing_ok=True)
 
 
 def _write(run: Run, name: str, rows: pa.Table) -> list[str]:

@@ -4,9 +4,11 @@ A file is either there with all its bytes or not there. On a local disk that is 
 fsync and rename; on an object store it is one PUT, because a rename there is a copy and a delete.
 """
 
+import errno
 import os
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from upath import UPath
@@ -15,6 +17,8 @@ from pipelines.errors import PathLeavesRootError
 from pipelines.interrupts import end_if_asked
 
 _TEMPORARY = (".ganst-", ".tmp")
+# What file systems without hard links answer: FAT, some network shares.
+_CANNOT_LINK = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 
 def open_root(url_or_path: str) -> UPath:
@@ -53,6 +57,24 @@ def commit_bytes(path: UPath, data: bytes) -> None:
         path.fs.pipe_file(path.path, data)
 
 
+def create_bytes(path: UPath, data: bytes) -> None:
+    """Like `commit_bytes`, for a file that must not exist yet: of two writers one succeeds.
+
+    On a store without conditional writes both may succeed.
+
+    Raises:
+        FileExistsError: It is there already; nothing was changed.
+
+    """
+    end_if_asked()
+    if is_local(path):
+        _replace_local(Path(str(path)), data, into_place=_link)
+    elif path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    else:
+        path.fs.pipe_file(path.path, data)
+
+
 def sweep_temporaries(root: UPath, *, older_than_s: float = 3600) -> int:
     """Remove what writers that were killed left below `root`; gives the number of files."""
     if not is_local(root):
@@ -66,7 +88,27 @@ def sweep_temporaries(root: UPath, *, older_than_s: float = 3600) -> int:
     )
 
 
-def _replace_local(path: Path, data: bytes) -> None:
+def _rename(temporary: Path, path: Path) -> None:
+    temporary.replace(path)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """A rename that replaces nothing."""
+    try:
+        path.hardlink_to(temporary)
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
+def _replace_local(
+    path: Path, data: bytes, into_place: Callable[[Path, Path], None] = _rename
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A fixed length: `.` + name + suffix would be too long for a name of 255 bytes.
     temporary = path.parent / f"{_TEMPORARY[0]}{uuid.uuid4().hex}{_TEMPORARY[1]}"
@@ -75,9 +117,12 @@ def _replace_local(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
+        into_place(temporary, path)
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            # A person knows the file that was to be written, not this one.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     _fsync_folder(path.parent)
 

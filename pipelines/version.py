@@ -1,9 +1,12 @@
 """Which code this is."""
 
 import hashlib
+import socket
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent.parent
 
 
 def package_version() -> str:
@@ -14,13 +17,22 @@ def package_version() -> str:
         return "unknown"
 
 
+def installed() -> dict[str, str]:
+    """What decides whether two processes do the same work; asked of workers, torch not imported."""
+    return {
+        "GANST": package_version(),
+        "code": code_digest(),
+        "torch": version("torch").partition("+")[0],  # a build for a CPU and one for a GPU agree
+        "place": f"{socket.gethostname()}:{_ROOT}",
+    }
+
+
 @lru_cache
 def code_digest() -> str:
     """64 hex digits over the source of `ganst` and `pipelines`: two hosts can be compared."""
-    root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for package in ("ganst", "pipelines"):
-        for path in sorted((root / package).rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        for path in sorted((_ROOT / package).rglob("*.py")):
+            digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0")
             digest.update(path.read_bytes())
     return digest.hexdigest()

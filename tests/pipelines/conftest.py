@@ -1,10 +1,11 @@
-"""A small real style with a real calibration, made once for all tests that score."""
+"""What is slow to make, made once: a small calibrated style, and a bulk job done undisturbed."""
 
 import pytest
 
 from ganst.models.stylepack import CALIBRATION_FILE, StylePack
 from pipelines.calibrate import fit_pack
 from pipelines.config import ComputeConfig
+from tests.pipelines.bulk_job import BulkJob, make_job
 from tests.pipelines.photo_folders import make_style
 from tests.pipelines.scenes import make_scenes
 
@@ -20,3 +21,8 @@ def calibrated_pack(tmp_path_factory: pytest.TempPathFactory) -> StylePack:
     fitted = fit_pack(pack, str(photos), str(paintings), ComputeConfig(workers=0), views=1)
     (pack.path / CALIBRATION_FILE).write_bytes(fitted.to_bytes())
     return pack
+
+
+@pytest.fixture(scope="session")
+def job(tmp_path_factory: pytest.TempPathFactory) -> BulkJob:
+    return make_job(tmp_path_factory.mktemp("job"))

@@ -1,7 +1,9 @@
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,45 +18,19 @@ from pipelines.errors import ClusterError
 from pipelines.fan_out import fan_out
 from pipelines.ingest import ingest
 from pipelines.progress import Progress
-from pipelines.runs import Run, load_run
+from pipelines.runs import load_run
 from pipelines.stylize import stylize
 from pipelines.stylized import read_stylized
-from tests.pipelines.photo_folders import make_photos, make_run, make_style, tree
+from pipelines.version import installed
+from tests.pipelines.bulk_job import NUM_PHOTOS, outcome
 
-SERIAL = ComputeConfig(workers=0)
 ROOT = Path(__file__).parents[2]
-NUM_PHOTOS = 24
-
-
-@pytest.fixture(scope="module")
-def pack(tmp_path_factory):
-    return make_style(tmp_path_factory.mktemp("styles"))
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return make_photos(tmp_path_factory.mktemp("album") / "photos", NUM_PHOTOS, (400, 300))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, photos, pack):
-    """The same job in one process: what every other way of doing it must give."""
-    run = make_run(photos, tmp_path_factory.mktemp("serial") / "RUN", pack, shard_size=4)
-    ingest(run, SERIAL)
-    stylize(run, SERIAL)
-    return outcome(run)
 
 
 @pytest.fixture(scope="module")
 def workers():
     with shared_cluster(ComputeConfig(workers=2)) as compute:
         yield compute
-
-
-def outcome(run: Run) -> tuple[list[dict], dict[str, bytes]]:
-    images = tree(Path(str(run.folder.root / "images")))
-    delivered = {name: data for name, data in images.items() if ".ganst-" not in name}
-    return read_stylized(run.folder).to_pylist(), delivered
 
 
 def square(x: int) -> int:
@@ -103,30 +79,51 @@ def test_a_scheduler_that_goes_away_ends_the_stage_and_not_its_images():
             list(outcomes)
 
 
-@pytest.mark.slow
-def test_workers_that_run_other_code_are_refused(workers, monkeypatch):
-    monkeypatch.setattr(cluster, "code_digest", lambda: str(os.getpid()))
-    with open_client(workers):  # on this host
-        pass
-    monkeypatch.setattr(cluster, "_is_here", lambda _worker: False)
-    with pytest.raises(ClusterError, match="runs other code"), open_client(workers):
-        pass
+OWN = installed()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, None),
+        ({"place": "elsewhere:/opt"}, None),
+        ({"code": "0" * 64}, None),  # of the same files, read before an edit
+        ({"code": "0" * 64, "place": "elsewhere:/opt"}, "other code of GANST .*: 000000000000"),
+        ({"GANST": "0.0.1"}, r"GANST 0\.0\.1 \(here "),
+        ({"torch": "1.0"}, rf"torch 1\.0 \(here {re.escape(OWN['torch'])}\)"),
+    ],
+)
+def test_a_worker_that_would_not_do_the_same_work_is_refused(changes, problem, monkeypatch):
+    monkeypatch.setattr(cluster, "installed", lambda: OWN | changes if in_worker() else OWN)
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as here:
+        client = open_client(ComputeConfig(scheduler=here.scheduler_address))
+        if problem is None:
+            with client:
+                return
+        address = re.escape(here.scheduler_address)
+        with (
+            pytest.raises(ClusterError, match=f"Worker inproc.* of {address} runs {problem}"),
+            client,
+        ):
+            pass
+
+
+def in_worker() -> bool:
+    return threading.current_thread() is not threading.main_thread()
 
 
 @pytest.mark.slow
-def test_an_existing_cluster_gives_what_one_process_gives(
-    tmp_path, photos, pack, undisturbed, workers
-):
-    run = make_run(photos, tmp_path / "RUN", pack, shard_size=4)
+def test_an_existing_cluster_gives_what_one_process_gives(tmp_path, job, workers):
+    run = job.open(tmp_path / "RUN")
     ingest(run, workers)
     summary = stylize(run, workers)
     assert (summary.done, summary.failed) == (NUM_PHOTOS, ())
-    assert outcome(run) == undisturbed
+    assert outcome(run.folder) == job.undisturbed
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_nothing(tmp_path, photos, pack, undisturbed, workers):
-    run = make_run(photos, tmp_path / "RUN", pack, shard_size=4)
+def test_a_killed_worker_costs_nothing(tmp_path, job, workers):
+    run = job.open(tmp_path / "RUN")
     ingest(run, workers)
     with Client(workers.scheduler) as client:
         victims = list(client.run(os.getpid).values())
@@ -138,20 +135,20 @@ def test_a_killed_worker_costs_nothing(tmp_path, photos, pack, undisturbed, work
     summary = stylize(run, workers, kill_one)
     assert len(victims) == 1
     assert (summary.done, summary.rejected, summary.failed) == (NUM_PHOTOS, 0, ())
-    assert outcome(run) == undisturbed
+    assert outcome(run.folder) == job.undisturbed
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # two commands from cold, 15 s on an idle machine
-def test_a_killed_command_goes_on_where_it_was(tmp_path, photos, pack, undisturbed):
+def test_a_killed_command_goes_on_where_it_was(tmp_path, job):
     out = tmp_path / "RUN"
-    command = [sys.executable, "-m", "tests.pipelines.driver", photos, out, pack.path]
+    command = [sys.executable, "-m", "tests.pipelines.driver", job.photos, out, job.pack.path]
     with subprocess.Popen(command, cwd=ROOT) as driver:
         kill_after_a_part(driver, out / "shards" / "stylize")
     done = len(read_stylized(load_run(str(out), None).folder))
     assert 0 < done < NUM_PHOTOS
     subprocess.run(command, cwd=ROOT, check=True)
-    assert outcome(load_run(str(out), None)) == undisturbed
+    assert outcome(load_run(str(out), None).folder) == job.undisturbed
 
 
 def kill_after_a_part(driver: subprocess.Popen, parts: Path) -> None:

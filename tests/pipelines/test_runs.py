@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from upath import UPath
 
 from pipelines import runs
 from pipelines.config import ComputeConfig, RunConfig
@@ -59,6 +60,21 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path, pack):
     make_run(tmp_path / "photos", tmp_path / "RUN", pack, max_side=512)
     with pytest.raises(RunConflictError, match=r"max_side 512 -> None, strength 1.0 -> 0.5\."):
         make_run(tmp_path / "photos", tmp_path / "RUN", pack, strength=0.5)
+
+
+def test_of_two_commands_that_begin_at_once_the_second_gives_way(tmp_path, pack, monkeypatch):
+    """The other one creates the run after this one has seen that there is none."""
+    create = runs.create_facts
+
+    def after_the_other(path: UPath, facts: dict[str, Any]) -> None:
+        monkeypatch.setattr(runs, "create_facts", create)
+        make_run(tmp_path / "photos", tmp_path / "RUN", pack, strength=1.0)
+        create(path, facts)
+
+    monkeypatch.setattr(runs, "create_facts", after_the_other)
+    with pytest.raises(RunConflictError, match=r"strength 1.0 -> 0.5\."):
+        make_run(tmp_path / "photos", tmp_path / "RUN", pack, strength=0.5)
+    assert make_run(tmp_path / "photos", tmp_path / "RUN", pack).config.strength == 1.0
 
 
 def test_another_style_of_the_same_name_is_refused(tmp_path, pack):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipelines.errors import PathLeavesRootError
 from pipelines.storage import (
     commit_bytes,
+    create_bytes,
     is_local,
     open_root,
     read_bytes,
@@ -71,6 +72,20 @@ def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypa
     with pytest.raises(OSError, match="No space left"):
         commit_bytes(path, b"new")
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"part": b"old"}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_writers_of_a_new_file_one_succeeds(tmp_path, monkeypatch, links):
+    def cannot(_path: Path, _target: Path) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", cannot)
+    path = open_root(str(tmp_path)) / "run.json"
+    create_bytes(path, b"first")
+    with pytest.raises(FileExistsError):
+        create_bytes(path, b"second")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"run.json": b"first"}
 
 
 def test_the_sweep_takes_only_old_temporary_files(tmp_path):

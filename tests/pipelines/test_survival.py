@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,47 +14,26 @@ import psutil
 import pytest
 from distributed import Client
 
+from pipelines.cluster import open_client
 from pipelines.config import ComputeConfig
 from pipelines.errors import ClusterError
+from pipelines.fan_out import fan_out
 from pipelines.ingest import ingest
 from pipelines.progress import Progress
 from pipelines.stylize import stylize
 from pipelines.stylized import read_stylized
-from tests.pipelines.photo_folders import make_photos, make_run, make_style, tree
+from tests.pipelines.bulk_job import NUM_PHOTOS, SERIAL, outcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-SERIAL = ComputeConfig(workers=0)
 ROOT = Path(__file__).parents[2]
-NUM_PHOTOS = 24
 
 
-@pytest.fixture(scope="module")
-def pack(tmp_path_factory):
-    return make_style(tmp_path_factory.mktemp("styles"))
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return make_photos(tmp_path_factory.mktemp("album") / "photos", NUM_PHOTOS, (400, 300))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, photos, pack):
-    run = make_run(photos, tmp_path_factory.mktemp("serial") / "RUN", pack, shard_size=4)
-    ingest(run, SERIAL)
-    stylize(run, SERIAL)
-    return outcome(run.folder)
-
-
-def outcome(folder) -> tuple[list[dict], dict[str, bytes]]:
-    return read_stylized(folder).to_pylist(), tree(Path(str(folder.root / "images")))
-
-
-def start(*command: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def start(*command: str, code: Path = ROOT) -> "subprocess.Popen[str]":
+    """A process that finds GANST in the folder `code`."""
+    environment = {**os.environ, "PYTHONPATH": str(code)}
     return subprocess.Popen(
         [sys.executable, "-m", *command],
-        cwd=ROOT,
+        cwd=code,
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
@@ -73,8 +53,8 @@ def end(process: "subprocess.Popen[str]") -> None:
 
 
 @contextmanager
-def external_cluster(folder: Path) -> Iterator[tuple[str, list["subprocess.Popen[str]"]]]:
-    """`dask scheduler` and two `dask worker`: the address, and the processes in that order."""
+def dask_scheduler() -> Iterator[tuple[str, list["subprocess.Popen[str]"]]]:
+    """A `dask scheduler`: its address, and a list that ends with the block."""
     scheduler = start(
         "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"
     )
@@ -83,22 +63,97 @@ def external_cluster(folder: Path) -> Iterator[tuple[str, list["subprocess.Popen
         assert scheduler.stderr
         lines = iter(scheduler.stderr.readline, "")
         found = (re.search(r"Scheduler at:\s+(tcp://\S+)", line) for line in lines)
-        address = next(match[1] for match in found if match)
-        options = ["--nthreads", "1", "--no-dashboard", "--local-directory", str(folder)]
-        worker = ["distributed.cli.dask_worker", address, *options]
-        processes += [start(*worker), start(*worker)]
-        with Client(address) as client:
-            client.wait_for_workers(2, timeout=120)
-        yield address, processes
+        yield next(match[1] for match in found if match), processes
     finally:
         for process in reversed(processes):
             end(process)
 
 
-def test_an_external_cluster_survives_a_killed_nanny_and_not_its_scheduler(
-    tmp_path, photos, pack, undisturbed
-):
-    run = make_run(photos, tmp_path / "RUN", pack, shard_size=4)
+def start_worker(address: str, folder: Path, *options: str, code: Path = ROOT):
+    """A `dask worker` with its nanny, which need not have joined yet."""
+    usual = ("--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
+    return start("distributed.cli.dask_worker", address, *usual, *options, code=code)
+
+
+def wait_for_workers(address: str, number: int) -> None:
+    with Client(address) as client:
+        client.wait_for_workers(number, timeout=120)
+
+
+@contextmanager
+def external_cluster(folder: Path) -> Iterator[tuple[str, list["subprocess.Popen[str]"]]]:
+    """`dask scheduler` and two `dask worker`: the address, and the processes in that order."""
+    with dask_scheduler() as (address, processes):
+        processes += [start_worker(address, folder) for _ in range(2)]
+        wait_for_workers(address, 2)
+        yield address, processes
+
+
+def copy_code(folder: Path, edited: str, text: str) -> Path:
+    """The source of GANST elsewhere, one file of it replaced."""
+    for package in ("ganst", "pipelines"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("styles*"))
+    (folder / edited).write_text(text)
+    return folder
+
+
+OTHER_CODES = {
+    "without it": (
+        "pipelines/__init__.py",
+        "raise ImportError('not installed')",
+        "cannot import GANST",
+    ),
+    "edited": ("ganst/pixels.py", "# other pixels\n", r"runs other code of GANST .* \(here "),
+    "another version": (
+        "pipelines/version.py",
+        (ROOT / "pipelines/version.py").read_text()
+        + "\ndef package_version():\n    return '0.0.1'\n",
+        r"runs GANST 0\.0\.1 \(here ",
+    ),
+}
+
+
+@pytest.mark.parametrize("which", OTHER_CODES)
+def test_a_worker_with_other_code_is_refused_by_its_address(which, tmp_path):
+    edited, text, problem = OTHER_CODES[which]
+    code = copy_code(tmp_path / "code", edited, text)
+    with dask_scheduler() as (address, processes):
+        processes.append(start_worker(address, tmp_path, code=code))
+        wait_for_workers(address, 1)
+        sentence = rf"Worker tcp://127\.0\.0\.1:\d+ of {re.escape(address)} {problem}"
+        with (
+            pytest.raises(ClusterError, match=sentence),
+            open_client(ComputeConfig(scheduler=address)),
+        ):
+            pass
+
+
+def test_a_resource_that_nobody_offers_is_refused_and_one_that_is_offered_is_used(tmp_path):
+    with dask_scheduler() as (address, processes):
+        processes += [
+            start_worker(address, tmp_path),
+            start_worker(address, tmp_path, "--resources", "GPU=1"),
+        ]
+        wait_for_workers(address, 2)
+        with (
+            pytest.raises(ClusterError, match=r"offers the resource 'TPU' \(offered: GPU\)"),
+            open_client(ComputeConfig(scheduler=address, resource="TPU")),
+        ):
+            pass
+        with open_client(ComputeConfig(scheduler=address, resource="GPU")) as client:
+            assert client
+            used = {who for _, who, _ in fan_out(client, process_of, range(8), resource="GPU")}
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+            offering = [w for w, facts in workers.items() if facts["resources"]]
+            assert used == set(client.run(os.getpid, workers=offering).values())
+
+
+def process_of(_item: int) -> int:
+    return os.getpid()
+
+
+def test_an_external_cluster_survives_a_killed_nanny_and_not_its_scheduler(tmp_path, job):
+    run = job.open(tmp_path / "RUN")
     with external_cluster(tmp_path) as (address, processes):
         compute = ComputeConfig(scheduler=address, workers=2)
         ingest(run, compute)
@@ -109,15 +164,15 @@ def test_an_external_cluster_survives_a_killed_nanny_and_not_its_scheduler(
 
         summary = stylize(run, compute, kill_nanny)
         assert (summary.done, summary.rejected, summary.failed) == (NUM_PHOTOS, 0, ())
-        assert outcome(run.folder) == undisturbed
+        assert outcome(run.folder) == job.undisturbed
 
         def kill_scheduler(_progress: Progress) -> None:
             processes[0].send_signal(signal.SIGKILL)
 
-        other = make_run(photos, tmp_path / "OTHER", pack, shard_size=4)
+        other = job.open(tmp_path / "OTHER")
         ingest(other, SERIAL)
         with pytest.raises(ClusterError, match="went away"):
             stylize(other, compute, kill_scheduler)
     assert 0 < len(read_stylized(other.folder)) < NUM_PHOTOS
     stylize(other, SERIAL)
-    assert outcome(other.folder) == undisturbed
+    assert outcome(other.folder) == job.undisturbed
