@@ -1,6 +1,11 @@
 """Results in words for a terminal or a log."""
 
+import io
 from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from flows.datasets import DatasetOutcome
 from flows.stages import Outcome
@@ -15,8 +20,9 @@ def outcome_lines(outcome: Outcome) -> str:
     if summary.scored:
         lines.append(
             f"{summary.flagged_first} of {summary.scored} scored outputs were flagged"
-            f" at alpha {summary.alpha}" + _reasons(summary.reasons)
+            f" at alpha {summary.alpha}"
         )
+        lines += reason_table(summary.reasons, summary.scored)
     lines += [f"note   {note}" for stage in outcome.stages for note in stage.notes]
     if summary.alarm.sentence:
         lines.append(f"note   {summary.alarm.sentence}")
@@ -135,7 +141,19 @@ def _work(outcome: Outcome) -> str:
     )
 
 
-def _reasons(reasons: dict[str, int]) -> str:
+def reason_table(reasons: dict[str, int], scored: int) -> list[str]:
+    """Reason, images and their share of what was scored: a line each; nothing without a reason."""
     if not reasons:
-        return ""
-    return ": " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in reasons.items())
+        return []
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("reason")
+    table.add_column("images", justify="right")
+    table.add_column("of scored", justify="right")
+    for name, count in reasons.items():
+        share = f"{100 * count / scored:.1f} %" if scored else ""
+        table.add_row(escape(name.replace("_", " ")), str(count), share)
+    # Never wrapped, never coloured: the same lines on a terminal and in a log.
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return [f"  {line.rstrip()}" for line in captured.get().splitlines()]
