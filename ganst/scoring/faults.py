@@ -36,57 +36,57 @@ if TYPE_CHECKING:
 
 def passthrough(case: Case, severity: float) -> Tensor:
     """Blend the source back in: 30 % at severity 1, all of it at 5."""
-    share = _scale(severity, 0.3, 1.0)
-    return _to_pixels((1 - share) * case.output.float() + share * case.source.float())
+    share = on_scale(severity, 0.3, 1.0)
+    return to_pixels((1 - share) * case.output.float() + share * case.source.float())
 
 
 def wrong_image(case: Case, severity: float) -> Tensor:
     """Mix in another photo's output: a quarter at severity 1, all of it at 5."""
-    share = _scale(severity, 0.25, 1.0)
+    share = on_scale(severity, 0.25, 1.0)
     donor = F.interpolate(
         case.donor[None], size=case.output.shape[1:], mode="bicubic", antialias=True
     )[0]
-    return _to_pixels((1 - share) * case.output.float() + share * donor.float())
+    return to_pixels((1 - share) * case.output.float() + share * donor.float())
 
 
 def smoothed(case: Case, severity: float) -> Tensor:
     """Gaussian blur, sigma 1 to 6 px."""
-    return _to_pixels(blur(case.output.float(), _scale(severity, 1.0, 6.0)))
+    return to_pixels(blur(case.output.float(), on_scale(severity, 1.0, 6.0)))
 
 
 def noise(case: Case, severity: float) -> Tensor:
     """Gaussian noise, sigma 6 to 40 levels."""
     drawn = torch.randn(case.output.shape, generator=case.generator)
-    return _to_pixels(case.output.float() + _scale(severity, 6, 40) * drawn)
+    return to_pixels(case.output.float() + on_scale(severity, 6, 40) * drawn)
 
 
 def inverted(case: Case, severity: float) -> Tensor:
     """The negative of the lower part: a fifth of the height at severity 1, all of it at 5."""
     output = case.output.clone()
-    top = round((1 - _scale(severity, 0.2, 1.0)) * output.shape[1])
+    top = round((1 - on_scale(severity, 0.2, 1.0)) * output.shape[1])
     output[:, top:] = 255 - output[:, top:]
     return output
 
 
 def color_cast(case: Case, severity: float) -> Tensor:
     """Channel gains of up to +-15 % to +-65 %, one up and one down."""
-    strength = _scale(severity, 0.15, 0.65)
+    strength = on_scale(severity, 0.15, 0.65)
     order = torch.randperm(3, generator=case.generator)
     gains = torch.ones(3)
     gains[order[0]], gains[order[1]] = 1 + strength, 1 - strength
-    return _to_pixels(case.output.float() * gains[:, None, None])
+    return to_pixels(case.output.float() * gains[:, None, None])
 
 
 def blank(case: Case, severity: float) -> Tensor:
     """A black, white or mean-coloured rectangle, 6 % to 40 % of the short side."""
     output = case.output.clone()
     height, width = output.shape[1:]
-    side = max(8, round(_scale(severity, 0.06, 0.4) * min(height, width)))
+    side = max(8, round(on_scale(severity, 0.06, 0.4) * min(height, width)))
     top = _randint(case.generator, height - side)
     left = _randint(case.generator, width - side)
     mean = output.float().mean(dim=(1, 2))
     fill = (torch.zeros(3), torch.full((3,), 255.0), mean)[_randint(case.generator, 3)]
-    output[:, top : top + side, left : left + side] = _to_pixels(fill)[:, None, None]
+    output[:, top : top + side, left : left + side] = to_pixels(fill)[:, None, None]
     return output
 
 
@@ -96,14 +96,14 @@ def grid(case: Case, severity: float) -> Tensor:
     cell = 1 + _randint(case.generator, 2)
     row, col = torch.arange(height) // cell, torch.arange(width) // cell
     board = ((row[:, None] + col[None, :]) % 2) * 2.0 - 1
-    return _to_pixels(case.output.float() + _scale(severity, 4, 24) * board)
+    return to_pixels(case.output.float() + on_scale(severity, 4, 24) * board)
 
 
 def exposure(case: Case, severity: float) -> Tensor:
     """Multiplied by up to 2.6 or divided by up to 4."""
     if _randint(case.generator, 2):
-        return _to_pixels(case.output.float() * _scale(severity, 1.3, 2.6))
-    return _to_pixels(case.output.float() / _scale(severity, 1.4, 4.0))
+        return to_pixels(case.output.float() * on_scale(severity, 1.3, 2.6))
+    return to_pixels(case.output.float() / on_scale(severity, 1.4, 4.0))
 
 
 def seam(case: Case, severity: float) -> Tensor:
@@ -111,8 +111,8 @@ def seam(case: Case, severity: float) -> Tensor:
     output = case.output.float()
     length = output.shape[2]
     cut = length // 4 + _randint(case.generator, max(1, length // 2))
-    output[:, :, cut:] = output[:, :, cut:] * (1 + _scale(severity, 0.06, 0.4))
-    return _to_pixels(output)
+    output[:, :, cut:] = output[:, :, cut:] * (1 + on_scale(severity, 0.06, 0.4))
+    return to_pixels(output)
 
 
 def blob(case: Case, severity: float) -> Tensor:
@@ -120,7 +120,7 @@ def blob(case: Case, severity: float) -> Tensor:
     output = case.output.float()
     height, width = output.shape[1:]
     rows, cols = torch.arange(height)[:, None], torch.arange(width)[None, :]
-    for _ in range(round(_scale(severity, 1, 12))):
+    for _ in range(round(on_scale(severity, 1, 12))):
         top, left = _randint(case.generator, height), _randint(case.generator, width)
         radius = (0.02 + 0.03 * float(torch.rand((), generator=case.generator))) * min(
             height, width
@@ -128,7 +128,7 @@ def blob(case: Case, severity: float) -> Tensor:
         weight = torch.exp(-((rows - top) ** 2 + (cols - left) ** 2) / (2 * radius**2))
         colour = 255 * (torch.rand(3, generator=case.generator) > 0.5).float()
         output = output + 0.95 * weight * (colour[:, None, None] - output)
-    return _to_pixels(output)
+    return to_pixels(output)
 
 
 # Named by the reason a reviewer would give.
@@ -147,7 +147,8 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def _scale(severity: float, mild: float, strong: float) -> float:
+def on_scale(severity: float, mild: float, strong: float) -> float:
+    """Value between `mild` at severity 1 and `strong` at 5. Raises ValueError outside of 1..5."""
     if not 1 <= severity <= 5:
         raise ValueError(f"severity must be in 1..5, got {severity}")
     return mild + (strong - mild) * (severity - 1) / 4
@@ -157,5 +158,6 @@ def _randint(generator: torch.Generator, high: int) -> int:
     return int(torch.randint(max(1, high), (), generator=generator))
 
 
-def _to_pixels(image: Tensor) -> Tensor:
+def to_pixels(image: Tensor) -> Tensor:
+    """Round float levels to uint8, cut at 0 and 255."""
     return image.round().clamp(0, 255).to(torch.uint8)
