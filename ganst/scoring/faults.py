@@ -13,11 +13,15 @@ import torch
 import torch.nn.functional as F
 
 from ganst.scoring.canonical import blur
+from ganst.scoring.jpeg_blocks import as_jpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
+
+
+_JPEG_QUALITIES = (40.0, 25.0, 15.0, 10.0, 6.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,55 +40,55 @@ if TYPE_CHECKING:
 
 def passthrough(case: Case, severity: float) -> Tensor:
     """Blend the source back in: 30 % at severity 1, all of it at 5."""
-    share = _scale(severity, 0.3, 1.0)
-    return _to_pixels((1 - share) * case.output.float() + share * case.source.float())
+    share = on_scale(severity, 0.3, 1.0)
+    return to_pixels((1 - share) * case.output.float() + share * case.source.float())
 
 
 def wrong_image(case: Case, severity: float) -> Tensor:
     """Mix in another photo's output: a quarter at severity 1, all of it at 5."""
-    share = _scale(severity, 0.25, 1.0)
-    donor = _fitted(case.donor, case.output).float()
-    return _to_pixels((1 - share) * case.output.float() + share * donor)
+    share = on_scale(severity, 0.25, 1.0)
+    donor = fitted(case.donor, case.output).float()
+    return to_pixels((1 - share) * case.output.float() + share * donor)
 
 
 def smoothed(case: Case, severity: float) -> Tensor:
     """Gaussian blur, sigma 1 to 6 px."""
-    return _to_pixels(blur(case.output.float(), _scale(severity, 1.0, 6.0)))
+    return to_pixels(blur(case.output.float(), on_scale(severity, 1.0, 6.0)))
 
 
 def noise(case: Case, severity: float) -> Tensor:
     """Gaussian noise, sigma 6 to 40 levels."""
     drawn = torch.randn(case.output.shape, generator=case.generator)
-    return _to_pixels(case.output.float() + _scale(severity, 6, 40) * drawn)
+    return to_pixels(case.output.float() + on_scale(severity, 6, 40) * drawn)
 
 
 def inverted(case: Case, severity: float) -> Tensor:
     """The negative of the lower part: a fifth of the height at severity 1, all of it at 5."""
     output = case.output.clone()
-    top = round((1 - _scale(severity, 0.2, 1.0)) * output.shape[1])
+    top = round((1 - on_scale(severity, 0.2, 1.0)) * output.shape[1])
     output[:, top:] = 255 - output[:, top:]
     return output
 
 
 def color_cast(case: Case, severity: float) -> Tensor:
     """Channel gains of up to +-15 % to +-65 %, one up and one down."""
-    strength = _scale(severity, 0.15, 0.65)
+    strength = on_scale(severity, 0.15, 0.65)
     order = torch.randperm(3, generator=case.generator)
     gains = torch.ones(3)
     gains[order[0]], gains[order[1]] = 1 + strength, 1 - strength
-    return _to_pixels(case.output.float() * gains[:, None, None])
+    return to_pixels(case.output.float() * gains[:, None, None])
 
 
 def blank(case: Case, severity: float) -> Tensor:
     """A black, white or mean-coloured rectangle, 6 % to 40 % of the short side."""
     output = case.output.clone()
     height, width = output.shape[1:]
-    side = max(8, round(_scale(severity, 0.06, 0.4) * min(height, width)))
+    side = max(8, round(on_scale(severity, 0.06, 0.4) * min(height, width)))
     top = _randint(case.generator, height - side)
     left = _randint(case.generator, width - side)
     mean = output.float().mean(dim=(1, 2))
     fill = (torch.zeros(3), torch.full((3,), 255.0), mean)[_randint(case.generator, 3)]
-    output[:, top : top + side, left : left + side] = _to_pixels(fill)[:, None, None]
+    output[:, top : top + side, left : left + side] = to_pixels(fill)[:, None, None]
     return output
 
 
@@ -94,14 +98,14 @@ def grid(case: Case, severity: float) -> Tensor:
     cell = 1 + _randint(case.generator, 2)
     row, col = torch.arange(height) // cell, torch.arange(width) // cell
     board = ((row[:, None] + col[None, :]) % 2) * 2.0 - 1
-    return _to_pixels(case.output.float() + _scale(severity, 4, 24) * board)
+    return to_pixels(case.output.float() + on_scale(severity, 4, 24) * board)
 
 
 def exposure(case: Case, severity: float) -> Tensor:
     """Multiplied by up to 2.6 or divided by up to 4."""
     if _randint(case.generator, 2):
-        return _to_pixels(case.output.float() * _scale(severity, 1.3, 2.6))
-    return _to_pixels(case.output.float() / _scale(severity, 1.4, 4.0))
+        return to_pixels(case.output.float() * on_scale(severity, 1.3, 2.6))
+    return to_pixels(case.output.float() / on_scale(severity, 1.4, 4.0))
 
 
 def seam(case: Case, severity: float) -> Tensor:
@@ -109,8 +113,8 @@ def seam(case: Case, severity: float) -> Tensor:
     output = case.output.float()
     length = output.shape[2]
     cut = length // 4 + _randint(case.generator, max(1, length // 2))
-    output[:, :, cut:] = output[:, :, cut:] * (1 + _scale(severity, 0.06, 0.4))
-    return _to_pixels(output)
+    output[:, :, cut:] = output[:, :, cut:] * (1 + on_scale(severity, 0.06, 0.4))
+    return to_pixels(output)
 
 
 def blob(case: Case, severity: float) -> Tensor:
@@ -118,7 +122,7 @@ def blob(case: Case, severity: float) -> Tensor:
     output = case.output.float()
     height, width = output.shape[1:]
     rows, cols = torch.arange(height)[:, None], torch.arange(width)[None, :]
-    for _ in range(round(_scale(severity, 1, 12))):
+    for _ in range(round(on_scale(severity, 1, 12))):
         top, left = _randint(case.generator, height), _randint(case.generator, width)
         radius = (0.02 + 0.03 * float(torch.rand((), generator=case.generator))) * min(
             height, width
@@ -126,7 +130,7 @@ def blob(case: Case, severity: float) -> Tensor:
         weight = torch.exp(-((rows - top) ** 2 + (cols - left) ** 2) / (2 * radius**2))
         colour = 255 * (torch.rand(3, generator=case.generator) > 0.5).float()
         output = output + 0.95 * weight * (colour[:, None, None] - output)
-    return _to_pixels(output)
+    return to_pixels(output)
 
 
 def patch(case: Case, severity: float) -> Tensor:
@@ -134,32 +138,24 @@ def patch(case: Case, severity: float) -> Tensor:
     wrong = (
         blur(case.output.float(), 6.0),
         case.source.float(),
-        _fitted(case.donor, case.output).float(),
+        fitted(case.donor, case.output).float(),
     )[_randint(case.generator, 3)]
-    share = _scale(severity, 0.12, 0.5)
+    share = on_scale(severity, 0.12, 0.5)
     tall, wide = (round(share * length) for length in case.output.shape[1:])
     top = _randint(case.generator, case.output.shape[1] - tall)
     left = _randint(case.generator, case.output.shape[2] - wide)
     output = case.output.clone()
     inside = (slice(None), slice(top, top + tall), slice(left, left + wide))
-    output[inside] = _to_pixels(wrong)[inside]
+    output[inside] = to_pixels(wrong)[inside]
     return output
 
 
 def compressed(case: Case, severity: float) -> Tensor:
-    """What JPEG leaves at quality 40 down to 6: quantised 8 x 8 cosine transforms of Y, Cb and Cr."""
-    quality = _scale(severity, 40, 6)
-    coarseness = 5000 / quality if quality < 50 else 200 - 2 * quality
-    step = (coarseness * _JPEG_STEPS / 100).clamp_min(1)
-    height, width = case.output.shape[1:]
-    padded = F.pad(case.output[None].float(), (0, -width % 8, 0, -height % 8), mode="replicate")[0]
-    planes = torch.einsum("ij,jhw->ihw", _TO_YCC, padded - 128)
-    blocks = planes.unfold(1, 8, 8).unfold(2, 8, 8)  # [3, r, c, 8, 8]
-    quantised = (_DCT @ blocks @ _DCT.T / step).round() * step
-    rows = (_DCT.T @ quantised @ _DCT).transpose(2, 3).reshape(planes.shape)
-    return _to_pixels(torch.einsum("ij,jhw->ihw", _TO_YCC.inverse(), rows) + 128)[
-        :, :height, :width
-    ]
+    """Baseline JPEG at quality 40, 25, 15, 10, 6: blocks, and halos of edges."""
+    on_scale(severity, 0, 1)
+    below = min(int(severity), 4)
+    better, worse = _JPEG_QUALITIES[below - 1 : below + 1]
+    return as_jpeg(case.output, better + (worse - better) * (severity - below))
 
 
 # Named by the reason a reviewer would give.
@@ -179,20 +175,14 @@ FAULTS: dict[str, Fault] = {
     "compressed": compressed,
 }
 
-_TO_YCC = torch.tensor(
-    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
-)
-_ANGLES = torch.arange(8)[:, None] * (2 * torch.arange(8)[None] + 1) * torch.pi / 16
-_DCT = torch.cos(_ANGLES) * torch.tensor([0.125**0.5] + 7 * [0.5])[:, None]
-# Close to the luminance table of ITU-T T.81, annex K.1, which grows with frequency.
-_JPEG_STEPS = 10 + 12 * (torch.arange(8)[:, None] + torch.arange(8)[None]).float()
 
-
-def _fitted(image: Tensor, like: Tensor) -> Tensor:
+def fitted(image: Tensor, like: Tensor) -> Tensor:
+    """`image` resized to the size of `like`, uint8 `[3, H, W]`."""
     return F.interpolate(image[None], size=like.shape[1:], mode="bicubic", antialias=True)[0]
 
 
-def _scale(severity: float, mild: float, strong: float) -> float:
+def on_scale(severity: float, mild: float, strong: float) -> float:
+    """Value between `mild` at severity 1 and `strong` at 5. Raises ValueError outside of 1..5."""
     if not 1 <= severity <= 5:
         raise ValueError(f"severity must be in 1..5, got {severity}")
     return mild + (strong - mild) * (severity - 1) / 4
@@ -202,5 +192,6 @@ def _randint(generator: torch.Generator, high: int) -> int:
     return int(torch.randint(max(1, high), (), generator=generator))
 
 
-def _to_pixels(image: Tensor) -> Tensor:
+def to_pixels(image: Tensor) -> Tensor:
+    """Round float levels to uint8, cut at 0 and 255."""
     return image.round().clamp(0, 255).to(torch.uint8)
