@@ -1,0 +1,146 @@
+"""Does a photo cost more in a larger job? Ingest, stylize and report with a model that does nothing.
+
+    python -m tests.benchmarks.growth [--sizes 1000,10000,100000] [--workers 2]
+
+For each size, in a process of its own: CPU time and wall time per photo (driver and workers), what
+the driver's memory grew by, and the time of a second command that finds everything done. Ratios
+are to the first size. Photos are hard links to a few tiny JPEG files under different names.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+_DISTINCT = 97
+_PER_FOLDER = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Of one size; per photo in ms, memory in MB, the second command in s."""
+
+    photos: int
+    cpu_ms: float
+    wall_ms: float
+    driver_mb: float
+    again_cpu_s: float
+    again_wall_s: float
+
+
+class _Unchanged:
+    """A stylizer that gives back what it gets."""
+
+    def stylize(self, images):  # noqa: ANN202
+        return images
+
+
+def stylize_unchanged(shard, job):
+    """The stage's own shard function around a model that does nothing."""
+    from pipelines import stylize as stage
+
+    setattr(stage, "open_stylizer", lambda *_args: _Unchanged())  # noqa: B010 typed otherwise
+    return stage.stylize_shard(shard, job)  # the real one: only the driver has it replaced
+
+
+def make_photos(folder: Path, num: int) -> None:
+    """`num` links in folders of a thousand."""
+    from tests.pipelines.photo_folders import smooth
+
+    originals = folder.parent / "originals"
+    originals.mkdir()
+    for index in range(_DISTINCT):
+        smooth(16, 12, seed=index).save(originals / f"{index}.jpg", quality=80)
+    for index in range(num):
+        place = folder / f"{index // _PER_FOLDER:04}" / f"{index:07}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.link(originals / f"{index % _DISTINCT}.jpg", place)
+
+
+def measure(folder: Path, workers: int) -> Cost:
+    """First and second command on the photos of `folder`."""
+    from pipelines import stylize as stage
+    from pipelines.cluster import shared_cluster
+    from pipelines.config import ComputeConfig
+    from pipelines.report import write_report
+    from tests.pipelines.photo_folders import make_run, make_style
+
+    stage.stylize_shard = stylize_unchanged
+    run = make_run(folder / "photos", folder / "RUN", make_style(folder / "styles"))
+    process = psutil.Process()
+
+    def work() -> int:
+        from pipelines.ingest import ingest
+
+        summaries = [ingest(run, compute), stage.stylize(run, compute)]
+        write_report(run, summaries)
+        return summaries[0].total
+
+    with shared_cluster(ComputeConfig(workers=workers)) as compute:
+        memory, cpu, wall = process.memory_info().rss, _cpu_s(process), time.monotonic()
+        photos = work()
+        cpu, wall = _cpu_s(process) - cpu, time.monotonic() - wall
+        grown = process.memory_info().rss - memory
+    cpu_again, wall_again = time.process_time(), time.monotonic()
+    work()
+    return Cost(
+        photos=photos,
+        cpu_ms=1000 * cpu / photos,
+        wall_ms=1000 * wall / photos,
+        driver_mb=grown / 1e6,
+        again_cpu_s=time.process_time() - cpu_again,
+        again_wall_s=time.monotonic() - wall_again,
+    )
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """Of the driver and its workers, which live as long as the cluster."""
+    family = [process, *process.children(recursive=True)]
+    times = [member.cpu_times() for member in family]
+    return sum(each.user + each.system for each in times)
+
+
+def _measure_size(num: int, workers: int) -> Cost:
+    with tempfile.TemporaryDirectory() as folder:
+        make_photos(Path(folder) / "photos", num)
+        command = [sys.executable, "-m", "tests.benchmarks.growth", "--in", folder]
+        answer = subprocess.run(
+            [*command, "--workers", str(workers)], check=True, stdout=subprocess.PIPE, text=True
+        )
+    return Cost(**json.loads(answer.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="1000,10000,100000")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.folder:
+        # Workers must find the shard function in a module of its own name.
+        from tests.benchmarks import growth
+
+        print(json.dumps(asdict(growth.measure(given.folder, given.workers))))
+        return
+    costs: list[Cost] = []
+    for size in given.sizes.split(","):
+        costs.append(_measure_size(int(size), given.workers))
+        cost, first = costs[-1], costs[0]
+        print(
+            f"{cost.photos:>7} photos: {cost.cpu_ms:.2f} ms CPU a photo"
+            f" ({cost.cpu_ms / first.cpu_ms:.2f} x), {cost.wall_ms:.2f} ms wall"
+            f" ({cost.wall_ms / first.wall_ms:.2f} x), driver +{cost.driver_mb:.0f} MB;"
+            f" again: {cost.again_cpu_s:.1f} s CPU, {cost.again_wall_s:.1f} s wall",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
