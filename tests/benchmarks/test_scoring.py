@@ -1,0 +1,93 @@
+"""The benchmark's own counting, and that it tests on nothing that the styles were calibrated on."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+from sklearn.metrics import roc_auc_score
+
+from tests.benchmarks.scoring import metrics, splits
+
+_HERE = Path(__file__).parent / "scoring"
+_DEMO = Path(__file__).parents[2] / "pipelines" / "demo"
+
+
+def manifest(name: str) -> dict[str, int]:
+    """Perceptual hashes of a list of photos by name."""
+    with (_HERE / name).open(newline="") as lines:
+        return {row["name"]: int(row["phash"], 16) for row in csv.DictReader(lines)}
+
+
+def test_no_tested_photo_shows_a_scene_that_was_calibrated_on():
+    assert splits.overlap(manifest("photos.csv"), manifest("calibration_photos.csv")) == {}
+
+
+def test_the_halves_share_no_scene_and_are_those_of_the_list():
+    hashes = manifest("photos.csv")
+    halves = splits.split(hashes)
+    parts = [{n: v for n, v in hashes.items() if halves[n] == half} for half in splits.HALVES]
+    assert min(map(len, parts)) > 60
+    assert splits.overlap(*parts) == {}
+    with (_HERE / "photos.csv").open(newline="") as lines:
+        assert {row["name"]: row["half"] for row in csv.DictReader(lines)} == halves
+
+
+def test_the_list_holds_the_hashes_of_the_bundled_photos():
+    hashes = manifest("photos.csv")
+    demo = splits.hash_folder(str(_DEMO))
+    assert demo
+    assert {name: hashes[name] for name in demo} == demo
+
+
+def test_a_smaller_or_paler_copy_is_found_and_another_photo_is_not(tmp_path):
+    photos = sorted(_DEMO.glob("*.jpg"))[:2]
+    with Image.open(photos[0]) as image:
+        small = image.convert("RGB").resize((300, 200))
+    ImageEnhance.Contrast(small).enhance(0.7).save(tmp_path / "copy.jpg", quality=60)
+    known = {photo.name: splits.perceptual_hash(photo) for photo in photos}
+    assert splits.overlap(splits.hash_folder(str(tmp_path)), known) == {"copy.jpg": photos[0].name}
+
+
+def test_ranking_counts_as_scikit_learn_does():
+    rng = np.random.default_rng(0)
+    clean, faulty = rng.integers(0, 20, 60).astype(float), rng.integers(5, 25, 40).astype(float)
+    truth = np.repeat([0, 1], [60, 40])
+    expected = roc_auc_score(truth, np.concatenate([clean, faulty]))
+    assert metrics.auroc(clean, faulty) == pytest.approx(expected)
+
+
+def test_a_perfect_and_a_blind_score_have_the_extremes():
+    low, high = np.arange(100.0), np.arange(100.0) + 1000
+    assert metrics.average_precision(low, high) == 1
+    assert metrics.false_alarms_at_recall(low, high) == 0
+    assert metrics.average_precision(low, low) == pytest.approx(metrics.PREVALENCE, abs=0.01)
+    assert metrics.false_alarms_at_recall(low, low) == pytest.approx(0.95)
+
+
+def test_uniform_p_values_are_near_uniform_and_small_ones_are_not():
+    p = (np.arange(99) + 0.5) / 99
+    assert metrics.spread_from_uniform(p) < 0.01
+    assert metrics.spread_from_uniform(p / 10) > 0.85
+
+
+def test_photos_are_drawn_whole():
+    photos = np.repeat([f"{index:02}" for index in range(30)], 4)
+    rng = np.random.default_rng(1)
+    of_photo = rng.normal(size=30).repeat(4)  # rows of a photo agree: 120 rows tell as much as 30
+    draws = metrics.Draws.of(photos, 2000, rng)
+    found = draws.share(of_photo > 0, photos)
+    share = (of_photo > 0).mean()
+    assert found.mean() == pytest.approx(share, abs=0.01)
+    assert found.std() == pytest.approx(np.sqrt(share * (1 - share) / 30), rel=0.1)
+
+
+def test_drawn_rankings_lie_around_the_one_of_all_photos():
+    rng = np.random.default_rng(2)
+    photos = np.array([f"{index:02}" for index in range(40)])
+    clean, faulty = rng.normal(size=40), rng.normal(size=40) + 1
+    drawn = metrics.Draws.of(photos, 1000, rng).auroc(clean, photos, faulty, photos)
+    low, high = metrics.interval(drawn)
+    assert low < metrics.auroc(clean, faulty) < high
+    assert 0.05 < high - low < 0.35
