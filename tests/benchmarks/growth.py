@@ -42,12 +42,14 @@ class _Unchanged:
         return images
 
 
-def stylize_unchanged(shard, job):
+def stylize_unchanged(shard, job, companion=None):
     """The stage's own shard function around a model that does nothing."""
     from pipelines import stylize as stage
 
     setattr(stage, "open_stylizer", lambda *_args: _Unchanged())  # noqa: B010 typed otherwise
-    return stage.stylize_shard(shard, job)  # the real one: only the driver has it replaced
+    return stage.stylize_shard(
+        shard, job, companion
+    )  # the real one: only the driver has it replaced
 
 
 def make_photos(folder: Path, num: int) -> None:
