@@ -29,7 +29,7 @@ def made(tmp_path):
 def scored(tmp_path_factory, calibrated_pack):
     """Four photos, a black square in the output of one."""
     folder = tmp_path_factory.mktemp("explained")
-    run = make_run(make_scenes(folder / "photos", 4, 5000), folder / "RUN", calibrated_pack)
+    run = make_run(make_scenes(folder / "photos", 4, 5008), folder / "RUN", calibrated_pack)
     ingest(run, SERIAL)
     stylize(run, SERIAL)
     path = Path(str(run.folder.images("a0.png")))

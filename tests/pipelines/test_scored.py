@@ -110,7 +110,8 @@ def test_a_photo_is_decoded_once_in_one_pass(tmp_path, photos, calibrated_pack, 
     read = []
     real = stylize_module.read_bytes
     monkeypatch.setattr(stylize_module, "read_bytes", lambda path: read.append(path) or real(path))
-    fused(run)
+    stylize_scored(run, SERIAL)
+    score(run, SERIAL)
     assert len(read) == 5
 
 

@@ -42,7 +42,10 @@ def try_it(stand_in):
 
 
 def test_a_good_output_replaces_a_damaged_one(stand_in, try_it):
-    for index in range(4):
+    # One good output in ten looks odd enough to be refused: that is the price of the level.
+    usual = [index for index in range(8) if stand_in.p(*stand_in.pair(index)) >= 0.2]
+    assert len(usual) >= 4
+    for index in usual[:4]:
         _, output = stand_in.pair(index)
         verdict = try_it(index, output, 255 - output)
         assert verdict.accepted, verdict.reason
