@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ganst.scoring.calibration import JUDGED
+from pipelines.attempts import read_attempts
 from pipelines.config import ComputeConfig
 from pipelines.explain import UnknownSourceError, explain, next_step
 from pipelines.ingest import ingest
@@ -73,8 +74,11 @@ def _mean(part: Image.Image) -> float:
 
 
 def test_a_good_output_is_explained_as_well(scored):
-    found = explain(scored, "b1.png")
+    rows = read_attempts(scored.folder).to_pylist()
+    good = max(rows, key=lambda row: row["p_anomaly"])  # of four, chance alone may flag one
+    found = explain(scored, good["source"])
     assert found.reason is None
+    assert found.coverage == good["p_source"]
     assert (found.p_anomaly or 0) > found.alpha
     assert set(found.families) == {"content", "style", "passthrough", "artifact", "color"}
     assert all(math.isfinite(finding.sigma) for finding in found.findings)
