@@ -35,11 +35,15 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAlarm:
-    """p-values of the two tests over `units` groups or photos; None with fewer than 8 of them."""
+    """p-values of the two tests over `units` groups or photos; None with fewer than 8 of them.
+
+    `is_rough`: the units are photos of a few groups, which are not independent.
+    """
 
     sources: float | None
     outputs: float | None
     units: int
+    is_rough: bool = False
 
     @property
     def state(self) -> str:
@@ -49,8 +53,12 @@ class RunAlarm:
 
     @property
     def stops_correction(self) -> bool:
-        """True where mending images one by one would hide what is wrong with all of them."""
-        return self.state in ("outputs", "both")
+        """True where mending images one by one would hide what is wrong with all of them.
+
+        Not on a rough test: with 200 photos of one shoot whose p-values correlate by .3, one run in
+        eight would be stopped for nothing.
+        """
+        return self.state in ("outputs", "both") and not self.is_rough
 
     @property
     def sentence(self) -> str:
@@ -62,15 +70,17 @@ def run_alarm(p_source: np.ndarray, p_anomaly: np.ndarray, groups: Sequence[str]
     """Test the p-values `[n]` of the first outputs of a run; those that are NaN do not count.
 
     The unit is the group, as photos of one shoot are not independent; the photo where there are
-    fewer than 8 groups, which makes the level a rough one.
+    fewer than 8 groups: then the alarm is a hint.
     """
     known = ~(np.isnan(p_source) | np.isnan(p_anomaly))
     names = np.asarray(groups, dtype=str)[known]
-    units = names if len(set(names)) >= MIN_UNITS else np.arange(known.sum()).astype(str)
+    is_rough = len(set(names)) < MIN_UNITS
+    units = np.arange(len(names)).astype(str) if is_rough else names
     return RunAlarm(
         sources=_moved(p_source[known], units),
         outputs=_moved(p_anomaly[known], units),
         units=len(set(units)),
+        is_rough=is_rough,
     )
 
 

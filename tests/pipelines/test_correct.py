@@ -156,8 +156,9 @@ def test_where_a_third_is_flagged_nothing_is_corrected_and_it_says_why():
 
 
 def test_where_all_outputs_have_moved_nothing_is_corrected_though_few_are_flagged():
-    row = {"decision": "first", "score_status": "scored", "flagged": False, "group": None}
-    moved = {str(index): [row | {"p_source": 0.5, "p_anomaly": 0.1}] for index in range(20)}
+    row = {"decision": "first", "score_status": "scored", "flagged": False}
+    row |= {"p_source": 0.5, "p_anomaly": 0.1}
+    moved = {str(index): [row | {"group": str(index)}] for index in range(20)}
     moved["3"][0]["flagged"] = True
     assert "the outputs are not what this style gives" in (systemic_fault(moved) or "")
     drifted = {name: [rows[0] | {"p_source": 0.01}] for name, rows in moved.items()}

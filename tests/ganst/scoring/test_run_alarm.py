@@ -42,10 +42,17 @@ def test_one_odd_shoot_of_many_photos_is_not_the_whole_run():
     assert run_alarm(rng.uniform(size=130), p, single(130)).state == "outputs"
 
 
+def test_photos_of_one_shoot_give_a_hint_and_stop_nothing():
+    p = np.full(40, 0.1)
+    alarm = run_alarm(rng.uniform(size=40), p, ["one shoot"] * 40)
+    assert (alarm.state, alarm.is_rough, alarm.stops_correction) == ("outputs", True, False)
+    assert run_alarm(rng.uniform(size=40), p, single(40)).stops_correction
+
+
 def test_few_photos_raise_nothing():
     few = MIN_UNITS - 1
     alarm = run_alarm(np.full(few, 0.001), np.full(few, 0.001), single(few))
-    assert alarm == RunAlarm(sources=None, outputs=None, units=few)
+    assert alarm == RunAlarm(sources=None, outputs=None, units=few, is_rough=True)
     assert alarm.state == "none"
 
 
