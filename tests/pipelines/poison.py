@@ -5,6 +5,7 @@ import signal
 from typing import Any
 
 from pipelines import collection, stylize
+from pipelines.first_attempts import Companion
 from pipelines.shards import Shard, ShardCount
 
 POISON = frozenset({"photo03.jpg"})
@@ -13,10 +14,12 @@ _real_read_photo = stylize._read_photo
 _real_read_row = collection._read_row
 
 
-def stylize_poisoned(shard: Shard, job: stylize.StylizeJob) -> ShardCount:
+def stylize_poisoned(
+    shard: Shard, job: stylize.StylizeJob, companion: Companion | None = None
+) -> ShardCount:
     stylize._read_photo = _kill_or_read_photo
     try:
-        return stylize.stylize_shard(shard, job)
+        return stylize.stylize_shard(shard, job, companion)
     finally:
         stylize._read_photo = _real_read_photo
 
