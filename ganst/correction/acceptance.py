@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from ganst.scoring.calibration import FAMILIES, JUDGED
-from ganst.scoring.canonical import blur
+from ganst.scoring.canonical import blur, canonical
 from ganst.scoring.measuring import measure
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ _GUARDS = (("p_affine", -1), ("p_fine", +1), ("p_middle", +1), ("s_gain", +1))
 # Photos unlike those of the calibration scatter more: of 32 good outputs of such photos six lay
 # beyond the limits by up to 0.7 σ, and no bad candidate of `tests/benchmarks/gaming.py` gains by it.
 _GUARD_SLACK = 0.75
+# How much of all change is change of coarse colours: 0.58 and more in good outputs of both bundled
+# styles, 0.35 and less where the photo's own coarse colours were put back under the strokes.
+_COARSE_SHARE = 0.4
+_COARSE_SIGMA = 16.0  # pixels of the canonical copy
 _INDEX = {column.name: index for index, column in enumerate(JUDGED)}
 
 
@@ -80,6 +84,7 @@ def try_candidate(
         or _not_normal(judgement, bench.alpha, tried)
         or _loses_a_family(judgement, parent.judgement)
         or _close_to_the_photo(columns, bench.calibration)
+        or _in_the_photos_colours(source, candidate)
         or _not_steady(source, candidate, judgement, parent.judgement, bench, tried)
         or _beaten_by_a_decoy(source, candidate, judgement, bench)
     )
@@ -110,6 +115,13 @@ def decoys(source: Tensor, candidate: Tensor, donor: Tensor | None) -> dict[str,
         resized = F.interpolate(donor[None], size=size, mode="bicubic", antialias=True)[0]
         found["another photo's output"] = resized
     return found
+
+
+def coarse_share(source: Tensor, candidate: Tensor) -> float:
+    """How much of the change from `source` to `candidate` is left when it is blurred, 0..1."""
+    change = canonical(candidate).float() - canonical(source).float()
+    coarse = blur(change, _COARSE_SIGMA).abs().mean()
+    return float(coarse / change.abs().mean().clamp_min(1e-6))
 
 
 def benign_copies(
@@ -165,6 +177,13 @@ def _close_to_the_photo(columns: dict[str, float], calibration: Calibration) -> 
         if sign * (residuals[index] - limit) > _GUARD_SLACK:
             return f"too close to the photo: {name} {residuals[index]:+.1f} σ, limit {limit:+.1f} σ"
     return None
+
+
+def _in_the_photos_colours(source: Tensor, candidate: Tensor) -> str | None:
+    share = coarse_share(source, candidate)
+    if share >= _COARSE_SHARE:
+        return None
+    return f"in the photo's own colours: {share:.0%} of the change is coarse, {_COARSE_SHARE:.0%} is the least"
 
 
 def _not_steady(
