@@ -16,7 +16,7 @@ from flows.options import (
     DatasetOptions,
     PairOptions,
     RunOptions,
-    SelectionOptions,
+    CorrectionOptions,
     Track,
     TrainOptions,
     WorkOptions,
@@ -102,11 +102,12 @@ def score(
 
 @app.command()
 @with_option_groups
-def correct(run: _RUN, meant: SelectionOptions, work: WorkOptions, track: Track = False) -> None:
+def correct(run: _RUN, meant: CorrectionOptions, work: WorkOptions, track: Track = False) -> None:
     """Mend what is flagged in a RUN, or put it into quarantine."""
     from flows import verbs
 
-    _tell(verbs.correct(run, work.to_compute(), meant.to_selection(), track=track), work)
+    selected = meant.to_selection()
+    _tell(verbs.correct(run, work.to_compute(), selected, share=meant.share, track=track), work)
 
 
 @app.command()

@@ -1,9 +1,10 @@
 """The correct flow: started by hand, by a schedule, or by the event `ganst.score.flagged`."""
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 from prefect import flow
+from pydantic import Field
 
 from flows.publish import announce_corrected
 from flows.run import check, run_tasks
@@ -18,6 +19,7 @@ def correct(
     compute: ComputeConfig = DEFAULT_COMPUTE,
     reasons: tuple[str, ...] = (),
     only: Literal["flagged", "quarantined"] | None = None,
+    share: Annotated[float, Field(ge=0)] = 0.25,
 ) -> Outcome:
     """Mend what is flagged in a RUN, or quarantine it; what has been tried is not tried again.
 
@@ -26,12 +28,13 @@ def correct(
         compute: Where the work is done.
         reasons: Only outputs that were flagged for one of these; none: for any.
         only: flagged: what nobody has tried to mend yet; quarantined: what was given up.
+        share: Largest share of the run's work to spend; small runs may use 100 stylizations.
 
     """
     from pipelines.selection import Selection
 
     selection = Selection(reasons=reasons, only=only)
-    tasks = {"correct": partial(TASKS["correct"], only=selection)}
+    tasks = {"correct": partial(TASKS["correct"], only=selection, share=share)}
     outcome = run_tasks(run, compute, ("correct",), tasks=tasks)
     announce_corrected(outcome)
     return check(outcome)

@@ -112,8 +112,8 @@ class WorkOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectionOptions:
-    """Which of the flagged images are meant; names are those of Selection."""
+class CorrectionOptions:
+    """Which of the flagged images are meant, and what may be spent on them."""
 
     reason: Annotated[
         list[str] | None, typer.Option(help="Only outputs flagged for this; may be repeated.")
@@ -122,6 +122,12 @@ class SelectionOptions:
         Literal["flagged", "quarantined"] | None,
         typer.Option(help="What nobody tried to mend yet, or what was given up."),
     ] = None
+    share: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Largest share of the run's work; a small run may use 100 stylizations."
+        ),
+    ] = 0.25
 
     def to_selection(self) -> "Selection":
         """The same for `correct`."""

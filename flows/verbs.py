@@ -107,13 +107,15 @@ def score_folders(pairs: Sequence[str], compute: ComputeConfig) -> StageSummary:
 
 
 @stoppable
-def correct(out: str, compute: ComputeConfig, only: "Selection", *, track: bool) -> Outcome:
+def correct(
+    out: str, compute: ComputeConfig, only: "Selection", *, share: float, track: bool
+) -> Outcome:
     """Mend or quarantine what is flagged in a RUN, or some of it."""
 
     def call() -> Outcome:
         from flows.correct import correct as correct_flow
 
-        return correct_flow(out, compute, only.reasons, only.only)
+        return correct_flow(out, compute, only.reasons, only.only, share)
 
     def check() -> None:
         from pipelines.selection import check_reasons
@@ -126,7 +128,7 @@ def correct(out: str, compute: ComputeConfig, only: "Selection", *, track: bool)
         return _tracked(check, call)
     with progress_shown():
         check()
-        work = {"correct": partial(stages.STAGES["correct"], only=only)}
+        work = {"correct": partial(stages.STAGES["correct"], only=only, share=share)}
         return stages.run_through(out, compute, ("correct",), stages=work)
 
 

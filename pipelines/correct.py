@@ -161,8 +161,9 @@ def _notes(left: Allowance, num_untried: int, allowed: float) -> tuple[str, ...]
         for name in sorted(left.switched_off)
     ]
     if num_untried and left.spent >= allowed:
+        untried = "output was" if num_untried == 1 else "outputs were"
         notes.append(
-            f"{num_untried} flagged outputs were not tried: corrections have cost as much as"
+            f"{num_untried} flagged {untried} not tried: corrections have cost as much as"
             f" stylizing {left.spent:.0f} images, the budget is {allowed:.0f}"
         )
     return tuple(notes)

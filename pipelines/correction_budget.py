@@ -49,8 +49,8 @@ def in_waves(images: Sequence[FlaggedImage]) -> list[Sequence[FlaggedImage]]:
 
 
 def budget(num_stylized: int, share: float = CORRECTION_SHARE) -> float:
-    """Stylizations that corrections of a run of so many outputs may cost."""
-    return max(share * num_stylized, SMALLEST_BUDGET)
+    """Stylizations that corrections of a run of so many outputs may cost; none with a share of 0."""
+    return max(share * num_stylized, SMALLEST_BUDGET) if share else 0.0
 
 
 def allowance(before: Iterable[FlaggedImage], attempts: Attempts) -> Allowance:

@@ -177,7 +177,7 @@ def test_stages_one_by_one_end_where_the_flow_does(photos, monkeypatch, capsys):
     assert stylized["summary"]["counts"]["ok"] == 3
     assert _call(monkeypatch, "score", out, "--workers", "0", "--json") == 0
     assert json.loads(capsys.readouterr().out)["stages"][0]["done"] == 3
-    assert _call(monkeypatch, "correct", out, "--workers", "0") == 0
+    assert _call(monkeypatch, "correct", out, "--workers", "0", "--share", "0.1") == 0
     assert "nothing to do" in capsys.readouterr().out
     assert _call(monkeypatch, "report", out) == 0
     text = capsys.readouterr().out

@@ -255,7 +255,7 @@ def test_when_the_budget_is_spent_the_rest_stays_flagged_and_it_says_so(
     before = delivered(run, "images")
     summary = correct(run, SERIAL)
     assert (summary.total, summary.done, summary.failed) == (1, 1, ())
-    assert "1 flagged outputs were not tried" in summary.notes[-1]
+    assert "1 flagged output was not tried" in summary.notes[-1]
     counts = write_report(run).counts
     assert (counts["corrected"], counts["flagged"]) == (1, 1)
     (left,) = [name for name in ("a0.png", "b1.png") if len(attempts(run)[name]) == 1]
@@ -263,6 +263,14 @@ def test_when_the_budget_is_spent_the_rest_stays_flagged_and_it_says_so(
     assert correct(run, SERIAL).done == 0
     again = correct(run, SERIAL, share=10.0)
     assert (again.done, again.skipped, again.notes) == (1, 1, ())
+
+
+def test_with_no_share_nothing_is_tried(damaged_run):
+    before = delivered(damaged_run, "images")
+    summary = correct(damaged_run, SERIAL, share=0.0)
+    assert (summary.total, summary.done) == (0, 0)
+    assert "the budget is 0" in summary.notes[-1]
+    assert delivered(damaged_run, "images") == before
 
 
 @pytest.mark.usefixtures("in_single_waves")

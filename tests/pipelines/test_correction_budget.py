@@ -83,3 +83,4 @@ def test_a_small_run_tries_everything_and_a_large_one_a_quarter_of_its_work():
     assert budget(10) == budget(300) == 100
     assert budget(10_000) == 2_500
     assert budget(10_000, share=1.0) == 10_000
+    assert budget(10_000, share=0.0) == 0
