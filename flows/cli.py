@@ -13,10 +13,10 @@ import typer
 from flows.explain import explain_source
 from flows.failures import DONE, FAILED, explain
 from flows.options import (
+    CorrectionOptions,
     DatasetOptions,
     PairOptions,
     RunOptions,
-    CorrectionOptions,
     Track,
     TrainOptions,
     WorkOptions,

@@ -136,9 +136,10 @@ def _stylize_stage(
     """Stylize; `scored`: and score in the same pass, which the score stage then finds done."""
     from pipelines.scored import stylize_scored
     from pipelines.stylize import stylize
+    from pipelines.video.stage import with_clips
 
-    work = stylize_scored if scored else stylize
-    return work(load(out), compute, on_progress)
+    work, run = stylize_scored if scored else stylize, load(out)
+    return with_clips(work(run, compute, on_progress), run, compute, on_progress)
 
 
 def report_stage(out: str, stages: Sequence[StageSummary] = ()) -> "Summary":

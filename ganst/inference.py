@@ -57,9 +57,14 @@ class Stylizer:
         )
         return int(math.prod(sides) * bytes_per_pixel(self.generator.config, self.dtype))
 
+    def cuts(self, height: int, width: int) -> bool:
+        """Whether an image of that size is stylized in strips."""
+        needed = self.activation_bytes(height, width)
+        return self.tiling is not None and needed > self.tiling.max_bytes
+
     def _stylize_one(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
-        if self.tiling and self.activation_bytes(height, width) > self.tiling.max_bytes:
+        if self.tiling and self.cuts(height, width):
             return self._stylize_in_strips(image, self.tiling)
         padded, (top, left) = pad_to_stride(image[None], self.stride, SMALLEST_SIDE_PX)
         x = to_model(padded.to(self.device), self.dtype)

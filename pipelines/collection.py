@@ -32,6 +32,8 @@ from pipelines.shards import (
     summarize,
 )
 from pipelines.storage import open_root, read_bytes, resolve_inside, sweep_temporaries
+from pipelines.video.ingest import clip_facts
+from pipelines.video.signature import may_be_clip
 
 STAGE = "ingest"
 _KEY = ("source", "bytes", "modified")
@@ -117,8 +119,11 @@ def ingest_shard(shard: Shard[SeenFile], job: IngestJob) -> ShardCount:
 
 
 def _read_row(photos: UPath, file: SeenFile, max_pixels: int) -> Row:
+    path = resolve_inside(photos, file.source)
     try:
-        data = read_bytes(resolve_inside(photos, file.source))
+        if may_be_clip(file.source) and (facts := clip_facts(path, max_pixels)):
+            return _row(file) | facts
+        data = read_bytes(path)
     except PermissionError:
         return _rejected(file, "The file may not be read (permission denied).")
     except FileNotFoundError:

@@ -96,6 +96,12 @@ class RunConfig(CatalogConfig):
         default="4:4:4",
         description="Of the colours of a JPEG. 4:4:4: none, strokes are colour edges.",
     )
+    video_quality: int = Field(
+        default=18, ge=0, le=51, description="Of clips: x264's rate factor, 0 best, 51 smallest."
+    )
+    steady: bool = Field(
+        default=True, description="Clips: keep the frames of a shot alike. False: each for itself."
+    )
     strip_location: bool = Field(default=False, description="Leave GPS tags out of the outputs.")
     precision: PrecisionChoice = Field(
         default="auto", description="auto: the faster one here, as measured."

@@ -10,6 +10,7 @@ from pipelines.parquet import read_table
 from pipelines.runs import Run, RunFolder, first_attempt_id
 from pipelines.schema import CATALOG
 from pipelines.shards import Key
+from pipelines.video.signature import VIDEO
 
 Row = dict[str, Any]
 
@@ -41,7 +42,7 @@ class Companion(Protocol):
 
 
 def plan_photos(run: Run) -> list[Photo]:
-    """The first attempts that the catalog asks for."""
+    """The first attempts at photos that the catalog asks for; clips are not among them."""
     rows = read_table(run.folder.catalog, CATALOG).to_pylist()
     return [
         Photo(
@@ -53,7 +54,7 @@ def plan_photos(run: Run) -> list[Photo]:
             group=row["group"],
         )
         for row in rows
-        if row["status"] == "ok"
+        if row["status"] == "ok" and row["mode"] != VIDEO
     ]
 
 

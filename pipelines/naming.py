@@ -3,12 +3,17 @@
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
+from pipelines.video.signature import ANIMATED_GIF
+
 _SUFFIXES = {
     "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "png": (".png",),
     "webp": (".webp",),
     "tiff": (".tif", ".tiff"),
     "bmp": (".bmp", ".dib"),
+    "mp4": (".mp4", ".m4v"),
+    "mov": (".mov",),
+    "matroska": (".mkv",),
 }
 _KEPT = {
     "JPEG": "jpeg",
@@ -19,14 +24,25 @@ _KEPT = {
     "BMP": "bmp",
     "DIB": "bmp",
 }
+# Clips, whatever format is wanted of photos. H.264 goes into neither WebM nor GIF; Matroska takes
+# every sound track that WebM has.
+_CLIPS = {
+    "MP4": "mp4",
+    "MOV": "mov",
+    "MKV": "matroska",
+    "WEBM": "matroska",
+    ANIMATED_GIF: "mp4",
+}
 
 
 def output_name(source: str, decoded_format: str, wanted: str) -> str:
     """The relative path of an output: the source's, with a suffix that fits the format written.
 
     `wanted` is "same" or a format. Same: JPEG, PNG, WebP, TIFF and BMP stay, all else becomes PNG.
+    Clips do not care: MP4, MOV and Matroska stay, WebM becomes Matroska, an animated GIF MP4.
     """
     target = _KEPT.get(decoded_format, "png") if wanted == "same" else wanted
+    target = _CLIPS.get(decoded_format, target)
     path = PurePosixPath(source)
     if path.suffix.lower() in _SUFFIXES[target]:
         return source

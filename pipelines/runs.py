@@ -66,6 +66,10 @@ class RunFolder:
         """Folder of a stage's committed parts."""
         return self.root / "shards" / name
 
+    def clip(self, attempt_id: str) -> UPath:
+        """Folder of a clip at work: its plan, and its segments."""
+        return self.root / "clips" / attempt_id
+
     def images(self, output: str) -> UPath:
         """Where the delivered image of that relative path lies."""
         return resolve_inside(self.root / "images", output)

@@ -72,6 +72,16 @@ STYLIZED = _schema(
     _ERROR,
 )
 
+SEGMENTS = _schema(
+    "segments",
+    _SOURCE,
+    _field("attempt_id", pa.string(), "of the clip; key together with source and segment", "hex"),
+    _field("segment", pa.int32(), "number in the clip's plan, from 0"),
+    _field("frames", pa.int32(), "shown in it", "count"),
+    _field("status", pa.string(), "ok | rejected"),
+    _ERROR,
+)
+
 REVIEWS = _schema(
     "reviews",
     _SOURCE,

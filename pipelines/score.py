@@ -29,6 +29,7 @@ from pipelines.shards import Key, Shard, ShardCount, plan_shards, run_shards, su
 from pipelines.storage import open_root
 from pipelines.stylize import one_thread, read_source
 from pipelines.stylized import read_stylized
+from pipelines.video.signature import VIDEO
 
 __all__ = ["score", "score_pairs"]
 
@@ -88,7 +89,7 @@ def plan_outputs(run: Run) -> list[FirstOutput]:
             output=row["output"],
         )
         for row in read_stylized(run.folder).to_pylist()
-        if row["status"] == "ok" and _is_current(row, catalog)
+        if row["status"] == "ok" and _is_current(row, catalog) and not _is_clip(row, catalog)
     ]
 
 
@@ -154,6 +155,10 @@ def _verdict(
 def _is_current(row: dict[str, Any], catalog: dict[str, dict[str, Any]]) -> bool:
     known = catalog.get(row["source"])
     return known is not None and known["sha256"] == row["source_sha256"]
+
+
+def _is_clip(row: dict[str, Any], catalog: dict[str, dict[str, Any]]) -> bool:
+    return catalog[row["source"]]["mode"] == VIDEO
 
 
 def _key(item: FirstOutput) -> Key:

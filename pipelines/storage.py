@@ -6,6 +6,7 @@ fsync and rename; on an object store it is one PUT, because a rename there is a 
 
 import errno
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Callable
@@ -55,6 +56,21 @@ def commit_bytes(path: UPath, data: bytes) -> None:
         _replace_local(Path(str(path)), data)
     else:
         path.fs.pipe_file(path.path, data)
+
+
+def commit_file(path: UPath, write: Callable[[Path], object]) -> None:
+    """Put what `write` leaves in the local file that it is given at `path`, all or nothing.
+
+    For what is too large to be held as bytes.
+    """
+    end_if_asked()
+    if is_local(path):
+        _write_local(Path(str(path)), write, _rename)
+        return
+    with tempfile.TemporaryDirectory(prefix="ganst-") as folder:
+        made = Path(folder) / "made"
+        write(made)
+        path.fs.put_file(str(made), path.path)
 
 
 def create_bytes(path: UPath, data: bytes) -> None:
@@ -109,14 +125,23 @@ def _link(temporary: Path, path: Path) -> None:
 def _replace_local(
     path: Path, data: bytes, into_place: Callable[[Path, Path], None] = _rename
 ) -> None:
+    _write_local(path, lambda temporary: _write_new(temporary, data), into_place)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+
+
+def _write_local(
+    path: Path, write: Callable[[Path], object], into_place: Callable[[Path, Path], None]
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A fixed length: `.` + name + suffix would be too long for a name of 255 bytes.
     temporary = path.parent / f"{_TEMPORARY[0]}{uuid.uuid4().hex}{_TEMPORARY[1]}"
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write(temporary)
+        _fsync(temporary)
         into_place(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
@@ -124,11 +149,12 @@ def _replace_local(
             # A person knows the file that was to be written, not this one.
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    _fsync_folder(path.parent)
+    _fsync(path.parent)
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _fsync(path: Path) -> None:
+    """Of a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,0 +1,130 @@
+"""Stylize a shot, or a piece of one, so that its frames belong together."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ganst.inference import SMALLEST_SIDE_PX, Stylizer
+from ganst.inference import blend as mix
+from ganst.pixels import pad_to_stride, to_model, to_pixels
+from ganst.video.blend import RADIUS, blend
+from ganst.video.steady import SharedNorms, SharingSchedule, Statistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Frames `start` to `stop` (excluded) of a shot of `length` frames."""
+
+    start: int
+    stop: int
+    length: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop <= self.length:
+            raise ValueError(f"a piece must lie inside of its shot: got {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steadiness:
+    """What keeps frames alike; None and False: every frame for itself."""
+
+    sharing: SharingSchedule | None = field(default_factory=SharingSchedule)
+    blending: bool = True
+
+
+class ShotStylizer:
+    """Gives the frames of a piece as stylizing the whole shot would: the same bits."""
+
+    def __init__(self, stylizer: Stylizer, steadiness: Steadiness) -> None:
+        self._stylizer = stylizer
+        self._sharing = steadiness.sharing
+        self._radius = RADIUS if steadiness.blending else 0
+        self._norms = SharedNorms(stylizer.generator) if steadiness.sharing else None
+
+    def needed(self, piece: Piece) -> tuple[int, int]:
+        """First and last position (excluded) of the frames that `stylize` has to be given."""
+        start, stop = self._with_neighbours(piece)
+        if self._sharing is None:
+            return start, stop
+        anchors = self._sharing.needed(start, stop, piece.length)
+        every = self._sharing.every
+        return min(start, anchors[0] * every), max(stop, anchors[-1] * every + 1)
+
+    @torch.inference_mode()
+    def stylize(self, frames: Iterable[Tensor], piece: Piece) -> Iterator[Tensor]:
+        """Frames uint8 `[3, H, W]` of all positions that are `needed`, in order -> those of the piece.
+
+        Raises:
+            ValueError: Fewer frames than are needed.
+
+        """
+        first, last = self._with_neighbours(piece)
+        made = self._stylized(iter(frames), piece, first, last)
+        shown: deque[tuple[int, Tensor, Tensor]] = deque()
+        position = piece.start
+        for index, source, output in made:
+            shown.append((index, source, output))
+            while position < piece.stop and (index >= position + self._radius or index == last - 1):
+                yield self._blended(shown, position)
+                position += 1
+                while shown and shown[0][0] < position - self._radius:
+                    shown.popleft()
+
+    def _with_neighbours(self, piece: Piece) -> tuple[int, int]:
+        return max(0, piece.start - self._radius), min(piece.length, piece.stop + self._radius)
+
+    def _blended(self, shown: Iterable[tuple[int, Tensor, Tensor]], position: int) -> Tensor:
+        near = [entry for entry in shown if abs(entry[0] - position) <= self._radius]
+        middle = next(n for n, entry in enumerate(near) if entry[0] == position)
+        if len(near) == 1:
+            return near[0][2]
+        return blend([entry[1] for entry in near], [entry[2] for entry in near], middle)
+
+    def _stylized(
+        self, frames: Iterator[Tensor], piece: Piece, first: int, last: int
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Position, source and output of `first` to `last`, as soon as their statistics are known."""
+        if self._sharing is None or self._norms is None:
+            for position, source in zip(range(first, last), frames, strict=False):
+                yield position, source, self._stylizer.stylize([source])[0]
+            return
+        begin, end = self.needed(piece)
+        measured: dict[int, Statistics] = {}
+        waiting: deque[tuple[int, Tensor]] = deque()
+        for position in range(begin, end):
+            source = next(frames, None)
+            if source is None:
+                raise ValueError(f"frames end at position {position} of a shot, {end} are needed")
+            if position % self._sharing.every == 0:
+                measured[position // self._sharing.every] = self._measure(source)
+            if first <= position < last:
+                waiting.append((position, source))
+            while waiting and self._is_known(measured, waiting[0][0], piece.length):
+                ready, image = waiting.popleft()
+                statistics = self._sharing.at(measured, ready, piece.length)
+                yield ready, image, self._run(image, statistics)
+
+    def _is_known(self, measured: dict[int, Statistics], position: int, length: int) -> bool:
+        assert self._sharing
+        return self._sharing.anchors_of(position, length)[1] in measured
+
+    def _measure(self, image: Tensor) -> Statistics:
+        assert self._norms
+        x, _ = self._prepared(image)
+        return self._norms.measure(x)[1]
+
+    def _run(self, image: Tensor, statistics: Statistics) -> Tensor:
+        assert self._norms
+        height, width = image.shape[1:]
+        x, (top, left) = self._prepared(image)
+        styled = to_pixels(self._norms.apply(x, statistics))[0]
+        cut = styled[:, top : top + height, left : left + width].cpu()
+        return mix(image, cut, self._stylizer.strength)
+
+    def _prepared(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        padded, corner = pad_to_stride(image[None], self._stylizer.stride, SMALLEST_SIDE_PX)
+        x = to_model(padded.to(self._stylizer.device), self._stylizer.dtype)
+        return x.contiguous(memory_format=torch.channels_last), corner

@@ -1,0 +1,155 @@
+"""Which clips a run has, how the work on one is named, and what travels to the workers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from upath import UPath
+
+from ganst.scoring.columns import SCORER_VERSION
+from pipelines.breadcrumbs import new_call
+from pipelines.delivery import delivery_of
+from pipelines.parquet import read_table
+from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, attempt_id
+from pipelines.schema import CATALOG
+from pipelines.shards import Key
+from pipelines.storage import open_root
+from pipelines.video.plan import ClipPlan, read_plan
+from pipelines.video.signature import VIDEO
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Clip:
+    """A clip to be stylized: this source to that output."""
+
+    source: str
+    source_sha256: str
+    attempt_id: str
+    output: str
+    format: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Segment:
+    """A segment of a clip."""
+
+    clip: Clip
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipJob:
+    """What a worker needs to know besides its clip or segment."""
+
+    photos: str
+    run: str
+    style_path: str
+    style_digest: str
+    precision: str
+    strength: float
+    max_side: int | None
+    memory_mb: int
+    quality: int
+    steady: bool
+    strip_location: bool
+    software: str
+    seed: int
+    call: str
+
+    @property
+    def folder(self) -> RunFolder:
+        """The RUN folder."""
+        return RunFolder(open_root(self.run))
+
+
+def clip_job(run: Run) -> ClipJob:
+    """The part of a run that travels."""
+    config, delivery = run.config, delivery_of(run)
+    return ClipJob(
+        photos=str(run.photos),
+        run=str(run.folder.root),
+        style_path=str(run.style_path),
+        style_digest=run.pack.digest,
+        precision=run.precision,
+        strength=config.strength,
+        max_side=config.max_side,
+        memory_mb=config.memory_mb,
+        quality=config.video_quality,
+        steady=config.steady,
+        strip_location=config.strip_location,
+        software=delivery.software,
+        seed=config.seed,
+        call=new_call(),
+    )
+
+
+def plan_clips(run: Run) -> list[Clip]:
+    """The clips that the catalog holds now."""
+    rows = read_table(run.folder.catalog, CATALOG).to_pylist()
+    return [
+        Clip(
+            source=row["source"],
+            source_sha256=row["sha256"],
+            attempt_id=clip_attempt_id(run, row["sha256"]),
+            output=row["output"],
+            format=row["format"],
+            group=row["group"],
+        )
+        for row in rows
+        if row["status"] == "ok" and row["mode"] == VIDEO
+    ]
+
+
+def clip_params(run: Run) -> dict[str, Any]:
+    """The parameters of a first attempt at a clip."""
+    config = run.config
+    return {
+        "checkpoint": FIRST_CHECKPOINT,
+        "precision": run.precision,
+        "strength": config.strength,
+        "max_side": config.max_side,
+        "video_quality": config.video_quality,
+        "steady": config.steady,
+        "strip_location": config.strip_location,
+        "memory_mb": config.memory_mb,
+    }
+
+
+def clip_attempt_id(run: Run, source_sha256: str) -> str:
+    """The id of the first attempt at a clip."""
+    return attempt_id(
+        source_sha256=source_sha256,
+        style_digest=run.pack.digest,
+        strategy=None,
+        params=clip_params(run),
+        seed=run.config.seed,
+        scorer_version=SCORER_VERSION,
+    )
+
+
+def key_of_clip(clip: Clip) -> Key:
+    """What names its row in every table."""
+    return (clip.source, clip.attempt_id)
+
+
+def key_of_segment(segment: Segment) -> Key:
+    """What names a segment's row."""
+    return (*key_of_clip(segment.clip), f"{segment.number:06d}")
+
+
+def plan_path(folder: RunFolder, attempt: str) -> UPath:
+    """Where a clip's plan lies. Clips of equal bytes share it, and their segments."""
+    return folder.clip(attempt) / "plan.json"
+
+
+def segment_path(folder: RunFolder, attempt: str, number: int) -> UPath:
+    """Where a finished segment lies."""
+    return folder.clip(attempt) / f"segment-{number:06d}.nut"
+
+
+def load_plan(folder: RunFolder, attempt: str) -> ClipPlan | None:
+    """The plan of a clip, if it has been scanned."""
+    path = plan_path(folder, attempt)
+    return read_plan(path) if path.exists() else None

@@ -1,0 +1,156 @@
+"""Clips to frames, in a bounded amount of memory whatever their length.
+
+Frames are uint8 `[3, H, W]`, RGB, upright. What cannot be decoded raises `UndecodableImageError` with one
+sentence that does not name the file, as images do.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+import torch
+from av.stream import Disposition
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from torch import Tensor
+from upath import UPath
+
+from pipelines.errors import UndecodableImageError
+from pipelines.storage import is_local
+from pipelines.video.signature import demuxer_of
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+_HD_LINES = 720  # from here on an unmarked clip is taken to be in Rec. 709
+_MATRICES = {  # by FFmpeg's number of what the stream is marked with
+    1: Colorspace.ITU709,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A decoded frame: when it is shown, in the stream's time base, and its pixels."""
+
+    pts: int
+    frame: Any  # av.VideoFrame, untyped where av is a late import
+
+
+@contextmanager
+def open_clip(path: UPath, format_name: str) -> Iterator["InputContainer"]:
+    """Open a clip, local or on a store; other files that it names are not followed.
+
+    Raises:
+        UndecodableImageError: It is no clip of that format, or breaks off while it is read.
+
+    """
+    place = str(path) if is_local(path) else path.open("rb")
+    try:
+        with av.open(
+            place, "r", format=demuxer_of(format_name), metadata_errors="ignore"
+        ) as container:
+            yield container
+    except (FileNotFoundError, PermissionError):
+        raise
+    except av.FFmpegError as error:
+        raise UndecodableImageError(f"It cannot be read as a video: {_reason(error)}.") from error
+    finally:
+        if not isinstance(place, str):
+            place.close()
+
+
+def video_stream(container: "InputContainer") -> "VideoStream":
+    """The stream that is shown.
+
+    Raises:
+        UndecodableImageError: There is none, or its codec is not known.
+
+    """
+    streams = [s for s in container.streams.video if not _is_cover(s)]
+    if not streams:
+        raise UndecodableImageError("It has no video stream.")
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise UndecodableImageError("The codec of its video stream is not known.")
+    return stream
+
+
+def decode_pictures(
+    container: "InputContainer", stream: "VideoStream", from_pts: int | None = None
+) -> Iterator[Picture]:
+    """Frames in the order they are shown; `from_pts`: from that key frame on.
+
+    Raises:
+        UndecodableImageError: The stream is damaged.
+
+    """
+    if from_pts is not None:
+        container.seek(from_pts, stream=stream, backward=True)
+    count = 0
+    try:
+        for frame in container.decode(stream):
+            pts = count if frame.pts is None else frame.pts
+            count += 1
+            if from_pts is None or pts >= from_pts:
+                yield Picture(pts=pts, frame=frame)
+    except av.FFmpegError as error:
+        raise UndecodableImageError(
+            f"It is damaged behind its frame {count}: {_reason(error)}."
+        ) from error
+
+
+def upright_size(frame: Any) -> tuple[int, int]:  # noqa: ANN401 av.VideoFrame
+    """Width and height as it is shown."""
+    return (frame.height, frame.width) if rotation_of(frame) % 180 else (frame.width, frame.height)
+
+
+def rotation_of(frame: Any) -> int:  # noqa: ANN401 av.VideoFrame
+    """Degrees 0, 90, 180 or 270 by which a frame has to be turned counter-clockwise."""
+    return round((frame.rotation or 0) / 90) * 90 % 360
+
+
+def to_pixels(frame: Any, size: tuple[int, int]) -> Tensor:  # noqa: ANN401 av.VideoFrame
+    """uint8 `[3, H, W]` of the upright `size` (width, height), RGB; a transparent frame loses its alpha."""
+    turn = rotation_of(frame)
+    width, height = reversed(size) if turn % 180 else size
+    rgb = frame.reformat(
+        width=width,
+        height=height,
+        format="rgb24",
+        src_colorspace=matrix_of(frame),
+        interpolation=Interpolation.BICUBIC,
+    ).to_ndarray()
+    turned = np.rot90(rgb, turn // 90)
+    return torch.from_numpy(np.ascontiguousarray(turned.transpose(2, 0, 1)))
+
+
+def matrix_of(frame: Any) -> Colorspace:  # noqa: ANN401 av.VideoFrame
+    """The matrix between YUV and RGB: what the frame says, else what its height lets guess."""
+    guessed = Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601
+    return _MATRICES.get(int(frame.colorspace), guessed)
+
+
+def is_full_range(frame: Any) -> bool:  # noqa: ANN401 av.VideoFrame
+    """Whether levels go from 0 to 255 in the coded frame."""
+    return int(frame.color_range) == int(ColorRange.JPEG) or frame.format.name.startswith("yuvj")
+
+
+def rate_of(stream: "VideoStream") -> Fraction:
+    """Frames a second, on average."""
+    return stream.average_rate or stream.guessed_rate or Fraction(25)
+
+
+def _is_cover(stream: "VideoStream") -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).rstrip(".")

@@ -1,0 +1,304 @@
+"""Stylize the clips of a run: look through each, stylize its segments, join them.
+
+A segment is a shard: its file first, its row last. A clip is done when its row stands among those of
+stylized photos. Killed anywhere, the same command does the segments that have no row.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+from torch import Tensor
+from upath import UPath
+
+from ganst.video.shot import Piece, ShotStylizer, Steadiness
+from pipelines.breadcrumbs import KILLED, find_killers, leave_trail
+from pipelines.cluster import count_workers, shared_cluster
+from pipelines.config import ComputeConfig
+from pipelines.errors import StaleSourceError, UndecodableImageError, UnstylizableImageError
+from pipelines.parquet import commit_table, read_parts
+from pipelines.progress import OnProgress, StageSummary
+from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder
+from pipelines.schema import SEGMENTS, STYLIZED
+from pipelines.shards import Key, Shard, ShardCount, plan_shards, row_keys, run_shards
+from pipelines.storage import commit_file, is_local, open_root, resolve_inside
+from pipelines.styles import open_stylizer
+from pipelines.stylize import one_thread
+from pipelines.stylized import STAGE as PHOTOS_STAGE
+from pipelines.stylized import read_stylized
+from pipelines.video.clips import (
+    Clip,
+    ClipJob,
+    Row,
+    Segment,
+    clip_job,
+    key_of_clip,
+    key_of_segment,
+    load_plan,
+    plan_clips,
+    plan_path,
+    segment_path,
+)
+from pipelines.video.digest import check_digest, digest_of
+from pipelines.video.frames import FrameReader
+from pipelines.video.plan import ClipPlan, write_plan
+from pipelines.video.reading import open_clip
+from pipelines.video.scan import scan_clip
+from pipelines.video.signature import container_of
+from pipelines.video.writing import Wrapping, join_segments, write_segment
+
+STAGE = "video"
+_REJECTS = (UndecodableImageError, UnstylizableImageError)
+
+
+def stylize_clips(
+    run: Run, compute: ComputeConfig, on_progress: OnProgress | None = None
+) -> StageSummary:
+    """Make the first output of every clip of the catalog that has none."""
+    began = time.monotonic()
+    clips = plan_clips(run)
+    before = _finished(run.folder)
+    waiting = [clip for clip in clips if key_of_clip(clip) not in before]
+    failed: tuple[str, ...] = ()
+    if waiting:
+        with shared_cluster(compute) as shared:
+            failed = _work_through(run, waiting, shared, on_progress)
+    after = _finished(run.folder)
+    states = [after[key] for key in map(key_of_clip, clips) if key in after]
+    return StageSummary(
+        stage=STAGE,
+        total=len(clips),
+        done=len(states) - (len(clips) - len(waiting)),
+        skipped=len(clips) - len(waiting),
+        rejected=states.count("rejected"),
+        failed=failed,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _work_through(
+    run: Run, clips: Sequence[Clip], compute: ComputeConfig, on_progress: OnProgress | None
+) -> tuple[str, ...]:
+    job, workers = clip_job(run), count_workers(compute)
+    unseen = [clip for clip in clips if not plan_path(run.folder, clip.attempt_id).exists()]
+    scans = plan_shards(STAGE, unseen, key=key_of_clip, committed=(), shard_size=1, workers=workers)
+    failed = run_shards(scans, compute, scan_shard, job)
+    segments = list(_segments(run.folder, clips))
+    plan = plan_shards(
+        STAGE,
+        segments,
+        key=key_of_segment,
+        committed=_segment_status(run.folder).keys(),
+        shard_size=1,
+        workers=workers,
+    )
+    failed += run_shards(plan, compute, segment_shard, job, on_progress=on_progress)
+    joins = plan_shards(
+        STAGE,
+        list(_complete(run.folder, clips)),
+        key=key_of_clip,
+        committed=_finished(run.folder).keys(),
+        shard_size=1,
+        workers=workers,
+    )
+    return failed + run_shards(joins, compute, join_shard, job)
+
+
+def scan_shard(shard: Shard[Clip], job: ClipJob) -> ShardCount:
+    """Plan the work on each clip; one that is damaged gets its last row here."""
+    parts = job.folder.stage(STAGE)
+    killers = find_killers(parts, shard.name, job.call)
+    with leave_trail(parts, shard.name, job.call) as step:
+        for clip in shard.items:
+            step(clip.source)
+            error = KILLED if clip.source in killers else _scan(clip, job)
+            if error:
+                _commit(job, shard.part, _rejected(clip, job, error))
+    return ShardCount(0)
+
+
+def segment_shard(shard: Shard[Segment], job: ClipJob) -> ShardCount:
+    """Stylize the segments of the shard, each a file, then commit their rows."""
+    parts = job.folder.stage(STAGE)
+    killers = find_killers(parts, shard.name, job.call)
+    with one_thread(), leave_trail(parts, shard.name, job.call) as step:
+        rows = []
+        for segment in shard.items:
+            name = "#".join(key_of_segment(segment))
+            step(name)
+            rows.append(_segment_row(segment, job, KILLED if name in killers else None))
+    commit_table(parts / shard.part, pa.Table.from_pylist(rows, schema=SEGMENTS))
+    return ShardCount(len(rows))
+
+
+def join_shard(shard: Shard[Clip], job: ClipJob) -> ShardCount:
+    """Join the segments of each clip, or reject it for what is wrong with one; commit its row."""
+    status = _segment_status(job.folder)
+    for clip in shard.items:
+        plan = load_plan(job.folder, clip.attempt_id)
+        assert plan is not None, "only scanned clips are joined"
+        segments = [Segment(clip=clip, number=n) for n in range(len(plan.segments))]
+        errors = [error for segment in segments if (error := status[key_of_segment(segment)])]
+        row = _rejected(clip, job, errors[0]) if errors else _joined(clip, plan, job)
+        _commit(job, shard.part, row)
+    return ShardCount(0)
+
+
+def stylized_frames(
+    numbers: range, plan: ClipPlan, reader: FrameReader, job: ClipJob
+) -> Iterator[tuple[int, Tensor]]:
+    """Number and output of each frame of a segment, uint8 `[3, H, W]`."""
+    stylizer = open_stylizer(
+        job.style_path,
+        job.style_digest,
+        FIRST_CHECKPOINT,
+        job.precision,
+        job.strength,
+        job.memory_mb,
+    )
+    steady = job.steady and not stylizer.cuts(plan.height, plan.width)
+    steadiness = Steadiness() if steady else Steadiness(sharing=None, blending=job.steady)
+    shots = ShotStylizer(stylizer, steadiness)
+    for shot, frames in plan.pieces(plan.segments.index(numbers.start)):
+        piece = Piece(
+            start=frames.start - shot.start, stop=frames.stop - shot.start, length=len(shot)
+        )
+        first, last = (shot.start + position for position in shots.needed(piece))
+        yield from zip(frames, shots.stylize(reader.frames(first, last), piece), strict=True)
+
+
+def _scan(clip: Clip, job: ClipJob) -> str | None:
+    """Write the clip's plan; gives what is wrong with it, if anything is."""
+    path = _source(clip, job)
+    try:
+        check_digest(path, clip.source_sha256)
+        plan = scan_clip(path, clip.format, job.max_side)
+    except (*_REJECTS, StaleSourceError) as error:
+        return str(error)
+    write_plan(plan_path(job.folder, clip.attempt_id), plan)
+    return None
+
+
+def _segment_row(segment: Segment, job: ClipJob, error: str | None) -> Row:
+    plan = load_plan(job.folder, segment.clip.attempt_id)
+    assert plan is not None, "only scanned clips have segments"
+    numbers = plan.segment(segment.number)
+    if error is None:
+        error = _stylize_segment(segment, numbers, plan, job)
+    return {
+        "source": segment.clip.source,
+        "attempt_id": segment.clip.attempt_id,
+        "segment": segment.number,
+        "frames": len(numbers),
+        "status": "rejected" if error else "ok",
+        "error": error,
+    }
+
+
+def _stylize_segment(segment: Segment, numbers: range, plan: ClipPlan, job: ClipJob) -> str | None:
+    """Write the segment's file; gives what is wrong with the clip, if anything is."""
+    clip = segment.clip
+    path = segment_path(job.folder, clip.attempt_id, segment.number)
+    try:
+        with open_clip(_source(clip, job), clip.format) as container:
+            frames = stylized_frames(numbers, plan, FrameReader(container, plan), job)
+            commit_file(path, lambda file: write_segment(file, frames, plan, job.quality))
+    except _REJECTS as error:
+        return str(error)
+    return None
+
+
+def _joined(clip: Clip, plan: ClipPlan, job: ClipJob) -> Row:
+    path = job.folder.images(clip.output)
+    wrapping = Wrapping(
+        container=container_of(clip.output),
+        software=job.software,
+        strip_location=job.strip_location,
+    )
+    try:
+        with TemporaryDirectory(prefix="ganst-") as scratch:
+            segments = _local_segments(clip, plan, job, Path(scratch))
+            with open_clip(_source(clip, job), clip.format) as source:
+                commit_file(
+                    path, lambda file: join_segments(file, segments, source, plan, wrapping)
+                )
+    except _REJECTS as error:
+        return _rejected(clip, job, str(error))
+    return _row(clip, job) | {
+        "output": clip.output,
+        "output_sha256": digest_of(path),
+        "width": plan.width,
+        "height": plan.height,
+        "status": "ok",
+    }
+
+
+def _local_segments(clip: Clip, plan: ClipPlan, job: ClipJob, scratch: Path) -> list[Path]:
+    """Files of all segments, fetched where the run lies on a store."""
+    paths = [
+        segment_path(job.folder, clip.attempt_id, number) for number in range(len(plan.segments))
+    ]
+    if all(map(is_local, paths)):
+        return [Path(str(path)) for path in paths]
+    return [_fetched(path, scratch) for path in paths]
+
+
+def _fetched(path: UPath, scratch: Path) -> Path:
+    path.fs.get_file(path.path, str(scratch / path.name))
+    return scratch / path.name
+
+
+def _source(clip: Clip, job: ClipJob) -> UPath:
+    return resolve_inside(open_root(job.photos), clip.source)
+
+
+def _segments(folder: RunFolder, clips: Sequence[Clip]) -> Iterator[Segment]:
+    """Of the clips that have been scanned; one of several with equal bytes does for all."""
+    for clip in clips:
+        plan = load_plan(folder, clip.attempt_id)
+        for number in range(len(plan.segments) if plan else 0):
+            yield Segment(clip=clip, number=number)
+
+
+def _complete(folder: RunFolder, clips: Sequence[Clip]) -> Iterator[Clip]:
+    status = _segment_status(folder)
+    for clip in clips:
+        segments = list(_segments(folder, [clip]))
+        if segments and all(key_of_segment(segment) in status for segment in segments):
+            yield clip
+
+
+def _segment_status(folder: RunFolder) -> dict[Key, str | None]:
+    """The error of every segment that has a row; None: it is there."""
+    rows = read_parts(folder.stage(STAGE), SEGMENTS).to_pylist()
+    return {
+        (row["source"], row["attempt_id"], f"{row['segment']:06d}"): row["error"] for row in rows
+    }
+
+
+def _finished(folder: RunFolder) -> dict[Key, str]:
+    table = read_stylized(folder)
+    return dict(zip(row_keys(table), table["status"].to_pylist(), strict=True))
+
+
+def _commit(job: ClipJob, part: str, row: Row) -> None:
+    commit_table(
+        job.folder.stage(PHOTOS_STAGE) / part, pa.Table.from_pylist([row], schema=STYLIZED)
+    )
+
+
+def _row(clip: Clip, job: ClipJob) -> Row:
+    return dict.fromkeys(STYLIZED.names) | {
+        "attempt_id": clip.attempt_id,
+        "source": clip.source,
+        "source_sha256": clip.source_sha256,
+        "checkpoint": FIRST_CHECKPOINT,
+        "precision": job.precision,
+        "seed": job.seed,
+    }
+
+
+def _rejected(clip: Clip, job: ClipJob, error: str) -> Row:
+    return _row(clip, job) | {"status": "rejected", "error": error}

@@ -1,0 +1,228 @@
+"""Clips through ingest and stylize: what goes in comes out, and what cannot is one sentence."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+import torch
+
+from pipelines.config import ComputeConfig
+from pipelines.ingest import ingest
+from pipelines.parquet import read_table
+from pipelines.report import write_report
+from pipelines.schema import CATALOG
+from pipelines.stylize import stylize
+from pipelines.stylized import read_stylized
+from pipelines.video import plan as plan_module
+from pipelines.video.stylize import stylize_clips
+from tests.pipelines.photo_folders import make_photos, make_run, make_style
+from tests.pipelines.video.made_clips import (
+    add_tone,
+    packets_of,
+    pixels_of,
+    shot,
+    times_of,
+    write_clip,
+)
+
+SERIAL = ComputeConfig(workers=0)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory):
+    return make_style(tmp_path_factory.mktemp("styles"))
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def stylized(tmp_path, folder, pack):
+    """Ingest and stylize the folder's clips; gives the rows and the folder of outputs."""
+
+    def work(**config: object) -> tuple[dict[str, dict], Path]:
+        run = make_run(folder, tmp_path / "RUN", pack, **config)
+        ingest(run, SERIAL)
+        summary = stylize_clips(run, SERIAL)
+        assert summary.failed == ()
+        rows = {row["source"]: row for row in read_stylized(run.folder).to_pylist()}
+        return rows, tmp_path / "RUN" / "images"
+
+    return work
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_clip_keeps_times_sound_subtitles_and_size(folder, stylized, name):
+    frames = [*shot(20), *shot(15, seed=1)]
+    source = write_clip(folder / name, frames, sound=True, subtitle=name == "a.mkv")
+    rows, images = stylized()
+    row = rows[name]
+    assert (row["status"], row["output"], row["width"], row["height"]) == ("ok", name, 96, 64)
+    output = images / name
+    assert times_of(output) == times_of(source)
+    assert packets_of(output, "audio") == packets_of(source, "audio") != []
+    assert packets_of(output, "subtitle") == packets_of(source, "subtitle")
+    assert len(packets_of(output, "subtitle")) == (1 if name == "a.mkv" else 0)
+    before, after = pixels_of(source), pixels_of(output)
+    assert all(a.shape == b.shape for a, b in zip(before, after, strict=True))
+    assert (before[0].float() - after[0].float()).abs().mean() > 5
+
+
+def test_uneven_times_are_kept_to_the_tick(folder, stylized):
+    times = [0, 1, 2, 5, 6, 10, 11, 12, 20, 21, 22, 23]
+    source = write_clip(folder / "vfr.mkv", shot(12), pts=times)
+    stylized()
+    assert times_of(source) == pytest.approx([t / 25 for t in times], abs=1e-3)
+    assert times_of(folder.parent / "RUN" / "images" / "vfr.mkv") == times_of(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels", "output"),
+    [
+        ("a.mov", "libx264", "yuv420p", "a.mov"),
+        ("a.m4v", "libx264", "yuv420p", "a.m4v"),
+        ("a.webm", "libvpx-vp9", "yuv420p", "a.mkv"),
+        ("a.gif", "gif", "rgb8", "a.mp4"),
+        ("a.mkv", "libx264", "yuv444p", "a.mkv"),
+    ],
+)
+def test_every_container_comes_back_as_h264(folder, stylized, name, codec, pixels, output):
+    write_clip(folder / name, shot(6), codec=codec, pixels=pixels)
+    rows, images = stylized()
+    assert rows[name]["output"] == output
+    with av.open(str(images / output)) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        assert sum(1 for _ in container.decode(video=0)) == 6
+
+
+def test_odd_sides_are_made_even(folder, stylized):
+    write_clip(folder / "odd.mkv", shot(4, size=(97, 65)), pixels="yuv444p")
+    rows, images = stylized()
+    assert rows["odd.mkv"]["status"] == "ok"
+    assert {tuple(frame.shape[1:]) for frame in pixels_of(images / "odd.mkv")} == {(66, 98)}
+
+
+def test_a_turned_clip_comes_back_upright(folder, stylized):
+    write_clip(folder / "turned.mp4", shot(4), rotation=90, aspect=Fraction(2, 1))
+    rows, images = stylized()
+    assert (rows["turned.mp4"]["width"], rows["turned.mp4"]["height"]) == (64, 96)
+    with av.open(str(images / "turned.mp4")) as container:
+        stream = container.streams.video[0]
+        assert next(container.decode(stream)).rotation == 0
+        assert stream.sample_aspect_ratio == Fraction(1, 2)
+
+
+def test_the_longest_side_can_be_limited(folder, stylized):
+    write_clip(folder / "a.mp4", shot(3))
+    rows, _ = stylized(max_side=48)
+    assert (rows["a.mp4"]["width"], rows["a.mp4"]["height"]) == (48, 32)
+
+
+def test_frames_do_not_depend_on_where_segments_end(folder, stylized, monkeypatch, tmp_path, pack):
+    write_clip(folder / "a.mp4", [*shot(40), *shot(26, seed=1)])
+    monkeypatch.setattr("pipelines.video.writing._options", lambda *_: {"qp": "0", "bf": "0"})
+    _, images = stylized()
+    whole = pixels_of(images / "a.mp4")
+    monkeypatch.setattr(plan_module, "SEGMENT_FRAMES", 9)
+    monkeypatch.setattr(plan_module.plan_segments, "__defaults__", (9,))
+    run = make_run(folder, tmp_path / "OTHER", pack)
+    ingest(run, SERIAL)
+    stylize_clips(run, SERIAL)
+    plans = list((tmp_path / "OTHER" / "clips").glob("*/segment-*.nut"))
+    assert len(plans) > 4
+    cut = pixels_of(tmp_path / "OTHER" / "images" / "a.mp4")
+    assert all(torch.equal(a, b) for a, b in zip(whole, cut, strict=True))
+
+
+def test_a_second_call_does_nothing_and_a_lost_segment_is_made_alone(
+    folder, tmp_path, pack, monkeypatch
+):
+    write_clip(folder / "a.mp4", shot(40))
+    monkeypatch.setattr(plan_module.plan_segments, "__defaults__", (12,))
+    run = make_run(folder, tmp_path / "RUN", pack)
+    ingest(run, SERIAL)
+    stylize_clips(run, SERIAL)
+    output = (tmp_path / "RUN" / "images" / "a.mp4").read_bytes()
+    assert stylize_clips(run, SERIAL).skipped == 1
+    shards = tmp_path / "RUN" / "shards"
+    lost = sorted((shards / "video").glob("*.parquet"))
+    assert len(lost) == 4  # at the key frames
+    lost[1].unlink()
+    for part in (shards / "stylize").glob("*.parquet"):
+        part.unlink()
+    segments = sorted((tmp_path / "RUN" / "clips").glob("*/segment-*.nut"))
+    before = [path.stat().st_mtime_ns for path in segments]
+    stylize_clips(run, SERIAL)
+    assert sum(a != path.stat().st_mtime_ns for a, path in zip(before, segments, strict=True)) == 1
+    assert (tmp_path / "RUN" / "images" / "a.mp4").read_bytes() == output
+
+
+def _truncated(folder: Path) -> None:
+    whole = write_clip(folder / "cut.mkv", shot(60), keys_every=5).read_bytes()
+    (folder / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    tail = write_clip(folder / "headless.mp4", shot(30)).read_bytes()
+    (folder / "headless.mp4").write_bytes(tail[: len(tail) // 2])
+
+
+def test_bad_clips_are_rows_with_one_sentence_and_the_others_go_on(folder, stylized):
+    write_clip(folder / "good.mp4", shot(5))
+    _truncated(folder)
+    (folder / "text.mp4").write_text("#EXTM3U\nfile:///etc/passwd\n")
+    (folder / "empty.mkv").write_bytes(b"")
+    with av.open(str(folder / "sound.mp4"), "w") as container:
+        add_tone(container, container.add_stream("aac", rate=44_100, layout="mono"), 0.5)
+    rows, _ = stylized()
+    catalog = {
+        row["source"]: row for row in read_table_of(folder.parent / "RUN" / "catalog.parquet")
+    }
+    assert rows["good.mp4"]["status"] == "ok"
+    for name, words in {
+        "headless.mp4": "cannot be read as a video",
+        "text.mp4": "not the clip that its name says",
+        "empty.mkv": "not the clip that its name says",
+        "sound.mp4": "no video stream",
+    }.items():
+        assert catalog[name]["status"] == "rejected", name
+        assert words in catalog[name]["error"]
+        assert catalog[name]["error"].endswith(".")
+
+
+def read_table_of(path: Path) -> list[dict]:
+    from upath import UPath
+
+    return read_table(UPath(path), CATALOG).to_pylist()
+
+
+def test_a_clip_whose_frames_are_too_large_is_rejected_before_decoding(folder, stylized):
+    write_clip(folder / "large.mp4", shot(2))
+    stylized(max_pixels=96 * 64 - 1)
+    (row,) = read_table_of(folder.parent / "RUN" / "catalog.parquet")
+    assert "96 x 64" in row["error"]
+
+
+def test_a_still_gif_is_a_photo(folder, tmp_path, pack):
+    make_photos(folder, 1)
+    from PIL import Image
+
+    Image.new("RGB", (40, 40), "red").save(folder / "still.gif")
+    run = make_run(folder, tmp_path / "RUN", pack)
+    ingest(run, SERIAL)
+    modes = {
+        row["source"]: row["mode"] for row in read_table_of(tmp_path / "RUN" / "catalog.parquet")
+    }
+    assert modes["still.gif"] != "video"
+
+
+def test_photos_and_clips_stand_in_one_report(folder, tmp_path, pack):
+    make_photos(folder, 2)
+    write_clip(folder / "album" / "a.mp4", shot(4))
+    run = make_run(folder, tmp_path / "RUN", pack)
+    ingest(run, SERIAL)
+    stylize(run, SERIAL)
+    stylize_clips(run, SERIAL)
+    summary = write_report(run)
+    assert (summary.sources, summary.counts["ok"]) == (3, 3)
+    assert "a.mp4" in (tmp_path / "RUN" / "report.html").read_text()
