@@ -155,11 +155,17 @@ def calibrate(
     paintings: Annotated[
         str | None, typer.Option(help="The style's paintings; needed the first time.")
     ] = None,
+    clips: Annotated[
+        bool, typer.Option("--clips", help="For clips instead, once photos are calibrated.")
+    ] = False,
 ) -> None:
     """Learn what a style's outputs look like when nothing is wrong."""
     from flows import verbs
 
-    facts = verbs.calibrate(style, photos, paintings, work.to_compute())
+    if clips:
+        facts = verbs.calibrate_clips(style, photos, work.to_compute())
+    else:
+        facts = verbs.calibrate(style, photos, paintings, work.to_compute())
     _say(facts, f"Calibration {facts['calibration_id'][:12]} is in {facts['file']}.", work.as_json)
 
 

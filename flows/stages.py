@@ -136,10 +136,21 @@ def _stylize_stage(
     """Stylize; `scored`: and score in the same pass, which the score stage then finds done."""
     from pipelines.scored import stylize_scored
     from pipelines.stylize import stylize
-    from pipelines.video.stage import with_clips
+    from pipelines.video.stage import with_stylized_clips
 
     work, run = stylize_scored if scored else stylize, load(out)
-    return with_clips(work(run, compute, on_progress), run, compute, on_progress)
+    return with_stylized_clips(work(run, compute, on_progress), run, compute, on_progress)
+
+
+def _score_stage(
+    out: str, compute: ComputeConfig, on_progress: OnProgress = tell_listener
+) -> StageSummary:
+    """Score photos, then clips."""
+    from pipelines.score import score
+    from pipelines.video.stage import with_scored_clips
+
+    run = load(out)
+    return with_scored_clips(score(run, compute, on_progress), run, compute, on_progress)
 
 
 def report_stage(out: str, stages: Sequence[StageSummary] = ()) -> "Summary":
@@ -152,7 +163,7 @@ def report_stage(out: str, stages: Sequence[StageSummary] = ()) -> "Summary":
 STAGES: Mapping[str, Stage] = {
     "ingest": _stage("ingest"),
     "stylize": _stylize_stage,
-    "score": _stage("score"),
+    "score": _score_stage,
     "correct": _stage("correct"),
 }
 

@@ -184,6 +184,26 @@ def calibrate(
     }
 
 
+@stoppable
+def calibrate_clips(style: str, photos: str, compute: ComputeConfig) -> dict[str, str]:
+    """Fit what is usual for a style's clips; gives the calibration of its frames and the file."""
+    from pipelines.styles import find_style
+    from pipelines.video.calibrate import calibrate_clips as fit
+    from pipelines.video.shot_calibration import FILE
+
+    with refusing():
+        pack = find_style(style, styles_home())
+        stages.check_photos(photos)
+        stages.check_scheduler(compute)
+    with progress_shown():
+        fitted = fit(pack, photos, compute, on_progress=stages.tell_listener)
+    return {
+        "style": pack.name,
+        "calibration_id": fitted.scope.calibration_id,
+        "file": str(pack / FILE),
+    }
+
+
 def list_all_styles() -> list[dict[str, str]]:
     """Name, digest, checkpoints and folder of every style."""
     from pipelines.styles import list_styles, load_stylepack

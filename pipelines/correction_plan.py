@@ -15,14 +15,17 @@ from pipelines.reviews import Verdicts, key_of
 from pipelines.runs import Run, attempt_id, first_params
 from pipelines.schema import CATALOG
 from pipelines.shards import Key
+from pipelines.video.signature import VIDEO
 
 MAX_ATTEMPTS = 4  # of an image, the first one included
 
 
 def current_attempts(run: Run) -> dict[str, list[Row]]:
-    """The attempts on the photos as the catalog knows them now, by source."""
+    """The attempts on the photos as the catalog knows them now, by source; none on clips."""
     catalog = {
-        row["source"]: row["sha256"] for row in read_table(run.folder.catalog, CATALOG).to_pylist()
+        row["source"]: row["sha256"]
+        for row in read_table(run.folder.catalog, CATALOG).to_pylist()
+        if row["mode"] != VIDEO
     }
     found = {}
     for source, rows in attempts_by_source(run.folder).items():

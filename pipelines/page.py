@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from pipelines.summary import Summary
 
 # One script, because a page that is opened from a disk may load no other file.
-_SCRIPTS = ("rows.js", "verdicts.js", "list.js", "detail.js", "light.js", "judging.js", "main.js")
+_SCRIPTS = (
+    "rows.js",
+    "verdicts.js",
+    "list.js",
+    "clip.js",
+    "detail.js",
+    "light.js",
+    "judging.js",
+    "main.js",
+)
 
 
 def write_page(

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pipelines import storage, thumbnails
 from pipelines.errors import PathLeavesRootError
 from pipelines.heat import heat_of, overlay_uri
+from pipelines.video.signature import is_clip_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -89,7 +90,7 @@ def heat(run: Run, row: Row, usual: LocalScale | None) -> Heating | None:
 
 def _heated_role(row: Row) -> str | None:
     """Which picture is the output that was flagged; None where none was."""
-    if not row["was_flagged"]:
+    if not row["was_flagged"] or is_clip_output(row["output"] or ""):
         return None
     return "delivered" if row["status"] in ("flagged", "ok") else "first"
 
@@ -97,15 +98,16 @@ def _heated_role(row: Row) -> str | None:
 def pictures(run: Run, row: Row, side: int | None) -> list[Picture]:
     """Role, `file` and `thumb` of each picture; without `side` nothing is embedded.
 
-    `file` is an address relative to the page. It is left out where there is no such file, and
-    where photos and run do not lie on one local disk.
+    `file` is an address relative to the page, of a clip it is called `video`. It is left out where
+    there is no such file, and where photos and run do not lie on one local disk.
     """
     found = []
+    is_clip = row["output"] is not None and is_clip_output(row["output"])
     for role in roles(row):
         picture = {"role": role}
         address = _address(run, row, role)
         if address:
-            picture["file"] = address
+            picture["video" if is_clip else "file"] = address
         small = _MAKERS[role](run, row, side) if side else None
         if small:
             picture["thumb"] = thumbnails.data_uri(small)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pipelines import page_pictures
 from pipelines.heat import usual_of
 from pipelines.reviews import key_of
+from pipelines.video.page import clip_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +53,7 @@ def page_rows(
     sides = page_pictures.choose_sides(kept)
     heated = page_pictures.choose_heated(kept)
     usual = usual_of(run, report) if heated else None
+    clips = clip_values(run, kept)
     lineages = _lineages(
         tries, [row["source"] for row in kept if row["was_flagged"] or row["attempts"] > 1]
     )
@@ -59,6 +61,7 @@ def page_rows(
         _page_row(run, row, lineages.get(row["source"], ()), sides.get(row["source"]))
         | _verdict(verdicts.get(key_of(row)))
         | (_heat(run, row, usual) if row["source"] in heated else {})
+        | ({"clip": clips[row["source"]]} if row["source"] in clips else {})
         for row in kept
     ]
 

@@ -18,6 +18,7 @@ from pipelines.reviews import REVIEWED_BAD, read_verdicts, with_verdicts
 from pipelines.sheets import write_sheets
 from pipelines.summary import Summary, summarise, write_summary
 from pipelines.verdict_files import settle_files
+from pipelines.video.shots import write_shots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,7 @@ def write_report(run: Run, stages: Sequence[StageSummary] = ()) -> Summary:
     report, tries = current_report(run, verdicts)
     settle_files(folder, report, tries, verdicts)
     parquet.commit_table(folder.report, report)
+    write_shots(folder, report)
     summary = summarise(run, report, tries, stages)
     write_summary(folder.summary, summary)
     write_page(run, report, tries, summary, verdicts)

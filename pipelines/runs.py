@@ -43,6 +43,11 @@ class RunFolder:
         return self.root / "report.parquet"
 
     @property
+    def shots(self) -> UPath:
+        """One row per shot of the clips; not there where a run has none."""
+        return self.root / "shots.parquet"
+
+    @property
     def report_html(self) -> UPath:
         """The page."""
         return self.root / "report.html"

@@ -82,6 +82,29 @@ SEGMENTS = _schema(
     _ERROR,
 )
 
+SHOTS = _schema(
+    "shots",
+    _SOURCE,
+    _field("attempt_id", pa.string(), "of the clip; key together with source and shot", "hex"),
+    _field("shot", pa.int32(), "number in the clip, from 0"),
+    _field("start_s", pa.float64(), "when it begins, from the first frame of the clip", "s"),
+    _field("stop_s", pa.float64(), "when the next one begins", "s"),
+    _field("frames", pa.int32(), "shown in it", "count"),
+    _P,
+    _field("anomaly", pa.float64(), "furthest column, 1 = 90th percentile of usual shots"),
+    _field("flagged", pa.bool_(), "p_anomaly up to the run's alpha"),
+    _REASON,
+    _EVIDENCE,
+    _field("p_frame", pa.float64(), "p-value of its worst sampled frame, as of a photo", "0..1"),
+    *_FAMILIES,
+    _P_SOURCE,
+    _field("v_frames", pa.float64(), "largest anomaly of the sampled frames"),
+    _field("v_flicker", pa.float64(), "colours that jump, beyond the source", "levels"),
+    _field("v_shimmer", pa.float64(), "change where the source stands still", "levels"),
+    _field("v_lum_drift", pa.float64(), "slow change of light, beyond the source", "levels/s"),
+    _field("v_stuck", pa.float64(), "steps that were dropped or doubled", "share"),
+)
+
 REVIEWS = _schema(
     "reviews",
     _SOURCE,

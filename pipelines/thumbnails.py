@@ -13,6 +13,8 @@ from PIL import Image
 from pipelines import storage
 from pipelines.errors import PathLeavesRootError, UndecodableImageError
 from pipelines.images import decode
+from pipelines.video.poster import poster
+from pipelines.video.signature import may_be_clip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +51,10 @@ def output(run: Run, row: ReportRow, side: int) -> Image.Image | None:
 def thumbnail(path: UPath, side: int, max_pixels: int) -> Image.Image | None:
     """RGB, upright, the long side at most `side` px; None where the file is gone or cannot be read.
 
-    A report must not fail because a photo was moved after it was stylized.
+    A report must not fail because a photo was moved after it was stylized. Of a clip: one frame.
     """
+    if may_be_clip(path.name) and (frame := poster(path, side)):
+        return frame
     try:
         decoded = decode(storage.read_bytes(path), max_pixels=max_pixels)
     except (OSError, UndecodableImageError):

@@ -150,6 +150,7 @@ const detail = (() => {
     element("against").hidden = row.status !== "corrected";
     element("triptych").replaceChildren(...(row.pictures ?? []).map(figure));
     if (row.pictures) showPair();
+    clip.show(row);
     say();
   }
 

@@ -41,6 +41,7 @@ const anywhere = {
   u: judging.unsay,
   w: judging.why,
   h: detail.toggleHeat,
+  p: clip.toggle,
   z: () => light.open(-1),
   "/": () => controls.name.focus(),
 };

@@ -17,6 +17,11 @@ def may_be_clip(source: str) -> bool:
     return PurePosixPath(source).suffix.lower() in CLIP_SUFFIXES
 
 
+def is_clip_output(output: str) -> bool:
+    """Whether an output of that name is a clip: no photo is written under such a name."""
+    return PurePosixPath(output).suffix.lower() in CLIP_SUFFIXES - {".gif"}
+
+
 def clip_format(head: bytes) -> str | None:
     """MP4, MOV, MKV, WEBM or a GIF, as the first bytes of a file have it; None for anything else."""
     if head[4:8] == b"ftyp":
@@ -31,6 +36,11 @@ def clip_format(head: bytes) -> str | None:
 def demuxer_of(format_name: str) -> str:
     """FFmpeg's name of the one demuxer that may read such a file."""
     return _DEMUXERS[format_name]
+
+
+def clip_format_of_output(output: str) -> str:
+    """The format of a clip that was written under that name."""
+    return {"mov": "MOV", "matroska": "MKV"}.get(container_of(output), "MP4")
 
 
 def container_of(output: str) -> str:

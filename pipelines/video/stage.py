@@ -18,7 +18,7 @@ def has_clips(run: Run) -> bool:
     return bool(pc.any(pc.equal(modes, VIDEO)).as_py())
 
 
-def with_clips(
+def with_stylized_clips(
     photos: StageSummary, run: Run, compute: ComputeConfig, on_progress: OnProgress | None
 ) -> StageSummary:
     """Stylize the run's clips too; gives the summary of both."""
@@ -26,7 +26,21 @@ def with_clips(
         return photos
     from pipelines.video.stylize import stylize_clips
 
-    clips = stylize_clips(run, compute, on_progress)
+    return _both(photos, stylize_clips(run, compute, on_progress))
+
+
+def with_scored_clips(
+    photos: StageSummary, run: Run, compute: ComputeConfig, on_progress: OnProgress | None
+) -> StageSummary:
+    """Score the run's clips too; gives the summary of both."""
+    if not has_clips(run):
+        return photos
+    from pipelines.video.score import score_clips
+
+    return _both(photos, score_clips(run, compute, on_progress))
+
+
+def _both(photos: StageSummary, clips: StageSummary) -> StageSummary:
     return replace(
         photos,
         total=photos.total + clips.total,
