@@ -68,6 +68,12 @@ class RunOptions(CatalogOptions):
         Literal["4:4:4", "4:2:2", "4:2:0"],
         typer.Option(help="Of the colours of a JPEG; 4:4:4: none."),
     ] = "4:4:4"
+    video_quality: Annotated[
+        int, typer.Option(help="Of clips: x264's rate factor, 0 best, 51 smallest.")
+    ] = 18
+    steady: Annotated[
+        bool, typer.Option("--steady/--no-steady", help="Clips: keep the frames of a shot alike.")
+    ] = True
     strip_location: Annotated[
         bool, typer.Option("--strip-location", help="Leave GPS tags out of the outputs.")
     ] = False

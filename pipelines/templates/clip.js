@@ -3,6 +3,7 @@ const clip = (() => {
   const box = element("clip");
   const [source, result] = [element("clip-source"), element("clip-result")];
   const seek = element("seek");
+  const { make } = list;
   let row = null;
 
   const minutes = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`;

@@ -11,7 +11,7 @@ from upath import UPath
 
 from pipelines.storage import commit_bytes, read_bytes
 
-SEGMENT_FRAMES = 180  # some seconds of work: what a killed worker has to do again
+SEGMENT_FRAMES = 100  # some seconds of work: what a killed worker has to do again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,7 +123,9 @@ def public_outputs(photos: Sequence[Tensor], paintings: Sequence[Tensor]) -> lis
     for number, photo in enumerate(photos):
         painting = _to_pil(paintings[number % len(paintings)])
         styled = engine.stylize_with(_to_pil(photo), painting)
-        outputs.append(_to_tensor(styled.resize(photo.shape[:0:-1], Image.Resampling.LANCZOS)))
+        outputs.append(
+            _to_tensor(styled.resize((photo.shape[2], photo.shape[1]), Image.Resampling.LANCZOS))
+        )
     return outputs
 
 

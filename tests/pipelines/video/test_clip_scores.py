@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from ganst.models.stylepack import StylePack
 from ganst.scoring.calibration import CalibrationError
@@ -77,7 +78,7 @@ def test_every_shot_is_a_row_and_every_clip_one_in_the_report(run):
     assert shots.loc[("two.mkv", 1), "start_s"] == pytest.approx(16 / 25)
     report = pd.read_parquet(str(run.folder.report)).set_index("source")
     assert len(report) == 2
-    smallest = shots.loc["two.mkv", "p_anomaly"].min()
+    smallest = shots.xs("two.mkv")["p_anomaly"].min()
     assert report.loc["two.mkv", "p_anomaly"] == pytest.approx(min(1.0, 2 * smallest))
     assert score_clips(run, SERIAL).skipped == 2
 
@@ -86,12 +87,16 @@ def flickering(number: int, frame):
     return (frame.float() + 25 * (-1) ** number).clamp(0, 255).to(frame.dtype)
 
 
-def stopping(number: int, frame):
-    stopping.kept = frame if number % 4 == 0 else stopping.kept
-    return stopping.kept
+class Stopping:
+    """Shows every fourth frame four times."""
+
+    def __call__(self, number: int, frame: torch.Tensor) -> torch.Tensor:
+        if number % 4 == 0:
+            self.shown = frame
+        return self.shown
 
 
-@pytest.mark.parametrize(("damage", "reason"), [(flickering, "flicker"), (stopping, "stuck")])
+@pytest.mark.parametrize(("damage", "reason"), [(flickering, "flicker"), (Stopping(), "stuck")])
 def test_a_spoilt_clip_is_flagged_with_its_reason_and_not_given_to_the_photos_ladder(
     run, damage, reason
 ):
@@ -111,13 +116,12 @@ def test_the_calibration_of_clips_holds_for_what_it_was_made_for(pack):
     better = dataclasses.replace(found.scope, worst_quality=10)
     assert found.scope.refuses(better) is None
     for wrong in (
-        {"worst_quality": 30},
-        {"steady": False},
-        {"strength": 0.5},
-        {"style_digest": "x"},
+        dataclasses.replace(found.scope, worst_quality=30),
+        dataclasses.replace(found.scope, steady=False),
+        dataclasses.replace(found.scope, strength=0.5),
+        dataclasses.replace(found.scope, style_digest="x"),
     ):
-        said = found.scope.refuses(dataclasses.replace(found.scope, **wrong))
-        assert said is not None
+        assert found.scope.refuses(wrong) is not None
 
 
 def test_without_a_calibration_of_clips_the_row_says_how_to_get_one(run, pack):
