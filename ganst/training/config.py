@@ -38,6 +38,7 @@ class TrainConfig:
     learning_rate: float = 8e-4
     decay_from: float = 0.5  # share of the budget at constant rate; then linear to zero
     warm_up: float = 0.03  # share of the budget before the adversarial game: see Trainer.step
+    imitate: float = 0.15  # instead, for one that starts with a teacher: see Trainer.start_from
     lambda_gan: float = 1.0
     lambda_nce: float = 0.35
     lambda_identity: float = 1.0

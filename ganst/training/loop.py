@@ -14,6 +14,7 @@ from ganst.training.bank import ImageBank
 from ganst.training.config import Budget, TrainConfig
 from ganst.training.ema import Ema
 from ganst.training.objectives.choice import make_objective
+from ganst.training.objectives.cut import CutObjective
 from ganst.training.ranks import ALONE, Ranks
 from ganst.training.workbench import NotFiniteError, Workbench
 
@@ -76,15 +77,26 @@ class Trainer:
         return self.ema.model
 
     def start_from(self, generator: ResnetGenerator) -> None:
-        """Go on from the weights of `generator`, which must be of the preset's architecture."""
+        """Go on from the weights of `generator`; one of another architecture is imitated at first.
+
+        Raises:
+            TrainingError: Another architecture, and an objective that imitates nobody.
+
+        """
         if generator.config != self.G.config:
-            raise TrainingError(
-                f"cannot start from a generator of {generator.config}: "
-                f"preset {self.config.preset!r} has {self.G.config}"
-            )
+            self._imitate(generator)
+            return
         self.G.load_state_dict(generator.state_dict())
         self.ema = Ema(self.G, self.config.ema_half_life_images)
         self.bench.is_tuned = True
+
+    def _imitate(self, generator: ResnetGenerator) -> None:
+        if not isinstance(self.objective, CutObjective):
+            raise TrainingError(
+                f"cannot start from a generator of {generator.config}: "
+                f"preset {self.config.preset!r} has {self.G.config}, and imitates no other"
+            )
+        self.objective.learn_from(generator)
 
     def step(self, progress: float) -> dict[str, float]:
         """One update of all networks at `progress` of the budget; the weighted losses as floats.

@@ -28,33 +28,46 @@ class CutObjective:
             "D": bench.adam(self.D),
         }
         self.pools = {}
+        self._teacher: ResnetGenerator | None = None
 
     @property
     def G(self) -> ResnetGenerator:  # noqa: N802
         """The one generator."""
         return self._generator
 
+    def learn_from(self, teacher: ResnetGenerator) -> None:
+        """Let a new generator first paint like `teacher`, of whatever architecture (arXiv:1503.02531)."""
+        self._teacher = teacher.to(self.bench.device).eval().requires_grad_(requires_grad=False)
+
     def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, float]:
         """One update of D, then of G.
 
-        During warm-up a new generator learns to copy the photo, while D rests; a generator that came
-        from a style pack rests itself, while D learns what it has to judge.
+        During warm-up a new generator learns to copy the photo, while D rests, or to paint like its
+        teacher, while D learns too; a generator that came from a style pack rests itself, while D
+        learns what it has to judge.
         """
         bench, config = self.bench, self.bench.config
         with bench.autocast:
             features, fake = self.G.encode_and_generate(x)
         fake = fake.float()
-        warm = progress < config.warm_up
+        warm = progress < (config.imitate if self._teacher else config.warm_up)
         told = {}
-        if bench.is_tuned or not warm:
+        if bench.is_tuned or self._teacher or not warm:
             told = self._step_discriminator(y, fake.detach())
         if bench.is_tuned and warm:
             return told
-        terms = {"copy": F.l1_loss(fake, x)} if warm else self._style_terms(x, y, features, fake)
+        terms = self._first_terms(x, fake) if warm else self._style_terms(x, y, features, fake)
         if step % config.identity_every == 0:
             weight = bench.content_factor * config.lambda_identity
             terms["idt"] = weight * self._identity_loss(y)
         return told | bench.update(self.optimizers["G"], terms)
+
+    def _first_terms(self, x: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        if self._teacher is None:
+            return {"copy": F.l1_loss(fake, x)}
+        with torch.no_grad(), self.bench.autocast:
+            shown = self._teacher(x)
+        return {"imitate": F.l1_loss(fake, shown.float())}
 
     def _step_discriminator(self, y: Tensor, fake: Tensor) -> dict[str, float]:
         bench = self.bench

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ganst.errors import TrainingError
-from ganst.models.generator import ResnetGenerator
+from ganst.models.generator import GeneratorConfig, ResnetGenerator
 from ganst.models.presets import PRESETS
 from ganst.training.bank import ImageBank
 from ganst.training.config import Budget, TrainConfig
@@ -109,6 +109,28 @@ def test_a_started_generator_rests_while_the_discriminator_warms_up():
     assert ("G", True) in changes(rested, weights_of(trainer))
 
 
-def test_a_start_of_another_architecture_is_refused():
-    with pytest.raises(TrainingError, match="cannot start from"):
-        tiny_trainer().start_from(ResnetGenerator(PRESETS["fast"].generator))
+def test_a_generator_paints_like_a_start_of_another_architecture_before_it_goes_its_own_way(rng):
+    config = TrainConfig(preset="tiny", crop_px=32, batch_size=2, imitate=0.5)
+    trainer = tiny_trainer(config)
+    teacher = ResnetGenerator(GeneratorConfig(width=4, num_blocks=1, skip="lowpass")).eval()
+    with torch.no_grad():
+        dict(teacher.named_parameters())["head.conv.bias"].fill_(2.0)  # all its pictures are bright
+    trainer.start_from(teacher)
+    x = torch.rand(2, 3, 32, 32, generator=rng) * 2 - 1
+
+    def distance() -> float:
+        with torch.no_grad():
+            return float((trainer.G(x) - teacher(x)).abs().mean())
+
+    before = distance()
+    for _ in range(40):
+        assert trainer.step(0.1).keys() >= {"D", "imitate"}
+    assert distance() < 0.5 * before
+    assert "imitate" not in trainer.step(0.6)
+    assert teacher.training is False
+
+
+def test_an_objective_that_imitates_nobody_refuses_a_start_of_another_architecture():
+    config = TrainConfig(preset="dagan", crop_px=32, batch_size=2)
+    with pytest.raises(TrainingError, match="imitates no other"):
+        tiny_trainer(config).start_from(ResnetGenerator(PRESETS["fast"].generator))
