@@ -238,14 +238,14 @@ def export_style(
 
 @styles_app.command("sheet")
 def style_sheet(
-    photo: Annotated[str, typer.Argument(help="A photo.")],
+    photos: Annotated[list[str], typer.Argument(help="Photos, or folders of photos.")],
     out: Annotated[str, typer.Option(help="JPEG file to write.")] = "styles.jpg",
     as_json: _JSON = False,
 ) -> None:
-    """One photo in every style, on one sheet."""
+    """Photos in every style, on one sheet: one in large, or up to 24 in rows."""
     from flows import verbs
 
-    names = verbs.style_sheet(photo, out)
+    names = verbs.style_sheet(photos, out)
     _say({"sheet": out, "styles": names}, f"{', '.join(names)}: {out}", as_json)
 
 

@@ -231,14 +231,15 @@ def show_style(style: str) -> dict[str, Any]:
 
 
 @stoppable
-def style_sheet(photo: str, out: str) -> list[str]:
+def style_sheet(photos: Sequence[str], out: str) -> list[str]:
     """Write the sheet; gives the names of the styles on it."""
     from pipelines.style_sheet import write_style_sheet
 
     with refusing():
-        if not Path(photo).is_file() and "://" not in photo:
-            raise FileNotFoundError(f"there is no photo {photo}")
-    return write_style_sheet(photo, styles_home(), out)
+        for photo in photos:
+            if not Path(photo).exists() and "://" not in photo:
+                raise FileNotFoundError(f"there is no photo {photo}")
+    return write_style_sheet(photos, styles_home(), out)
 
 
 def _tracked(check: Callable[[], None], call: Callable[[], T]) -> T:

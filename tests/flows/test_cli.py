@@ -10,6 +10,7 @@ import time
 import pandas as pd
 import psutil
 import pytest
+from PIL import Image
 
 from flows import cli
 from flows.options import DatasetOptions, RunOptions, TrainOptions
@@ -278,7 +279,13 @@ def test_styles_are_listed_shown_and_put_on_a_sheet(photos, monkeypatch, capsys)
     assert len(json.loads(capsys.readouterr().out)["digest"]) == 64
     sheet = photos.parent / "sheet.jpg"
     assert _call(monkeypatch, "styles", "sheet", photos / "1.jpg", "--out", sheet) == 0
-    assert sheet.read_bytes()[:2] == b"\xff\xd8"
+    with Image.open(sheet) as one:
+        assert one.format == "JPEG"
+    assert _call(monkeypatch, "styles", "sheet", photos, photos / "1.jpg", "--out", sheet) == 0
+    with Image.open(sheet) as many:
+        assert (
+            many.height > 4 * 70
+        )  # a row for each of the folder's photos and for the one that was named
 
 
 @pytest.mark.usefixtures("in_home")
