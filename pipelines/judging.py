@@ -14,6 +14,7 @@ from ganst.models.stylepack import CALIBRATION_FILE
 from ganst.scoring.calibration import Calibration, CalibrationError, Judgement
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import COLUMN_NAMES, SCORER_VERSION
+from ganst.scoring.fingerprint import fingerprint
 from ganst.scoring.measuring import measure
 from pipelines.delivery import Delivery, delivery_of
 from pipelines.errors import StaleSourceError, UndecodableImageError
@@ -88,6 +89,7 @@ def score_fields(
     if known is None:
         return empty | {"score_status": "uncalibrated", "evidence": "the style has no calibration"}
     calibration, empty["calibration_id"] = known
+    empty |= {"source_print": _print(source), "output_print": _print(output)}
     if source.shape != output.shape:
         return empty | _certain("wrong_size", "the output has another size than the photo")
     try:
@@ -191,6 +193,11 @@ def _certain(reason: str, evidence: str) -> dict[str, Any]:
     }
 
 
+def _print(pixels: Tensor) -> str:
+    return f"{fingerprint(pixels):016x}"
+
+
 def _empty_fields() -> dict[str, Any]:
-    names = ("calibration_id", "score_status", *JUDGEMENT_FIELDS, *COLUMN_NAMES)
+    prints = ("source_print", "output_print")
+    names = ("calibration_id", "score_status", *prints, *JUDGEMENT_FIELDS, *COLUMN_NAMES)
     return dict.fromkeys(names) | {"flagged": False}

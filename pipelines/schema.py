@@ -139,6 +139,13 @@ REPORT = _schema(
     _field(
         "q_anomaly", pa.float64(), "p_anomaly of the first attempt among those of the run", "0..1"
     ),
+    _field(
+        "p_relative",
+        pa.float64(),
+        "p-value of the first attempt relative to the run; only where the run's photos have moved",
+        "0..1",
+    ),
+    _field("twin_of", pa.string(), "another photo whose first output is the same picture"),
     _ERROR,
     _EVIDENCE,
     _field("verdict", pa.string(), "of a person on the delivered image: good | bad; null if none"),
@@ -172,6 +179,8 @@ _ATTEMPT_FIELDS = (
     _field("calibration_id", pa.string(), "reference and thresholds judged by", "hex"),
     _field("score_status", pa.string(), "scored | unsupported | nonfinite | uncalibrated"),
     _P,
+    _field("source_print", pa.string(), "perceptual hash of the photo, 64 bits", "hex"),
+    _field("output_print", pa.string(), "perceptual hash of the output, 64 bits", "hex"),
     _field("anomaly", pa.float64(), "anomaly score before it became a p-value"),
     *_FAMILIES,
     _P_SOURCE,

@@ -18,12 +18,12 @@ from safetensors.numpy import load, save
 
 from ganst.scoring.columns import COLUMNS, SCORER_VERSION
 from ganst.scoring.conformal import false_alarm_bound, p_value, power_floor
-from ganst.scoring.detector import Detector, unusual
+from ganst.scoring.detector import Detector, bounded, unusual
 from ganst.scoring.reasons import Namer, evidence
 from ganst.scoring.reference import Reference, StyleReference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 FAMILIES = ("content", "style", "passthrough", "artifact", "color")
 SOURCE_NAMES = tuple(column.name for column in COLUMNS if column.family == "source")
@@ -141,6 +141,13 @@ class Calibration:
         sources = np.array([[columns[name] for name in SOURCE_NAMES]])
         outputs = np.array([[columns[column.name] for column in JUDGED]])
         return self.detector.residuals(sources, outputs)[0]
+
+    def p_values(self, residuals: np.ndarray, keys: Sequence[str]) -> np.ndarray:
+        """p-values of residuals `[n, D]`, `[n]`; `keys` break ties."""
+        rows = bounded(residuals, self.detector.signs)
+        scores = unusual(self.detector.deviations(rows), self.scales)
+        pairs = zip(scores.tolist(), keys, strict=True)
+        return np.array([p_value(score, self.scores, key) for score, key in pairs])
 
     def false_alarm_bound(self, alpha: float) -> float:
         """95 % upper bound of the false-alarm rate at `alpha`, on photos like the calibration's."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from ganst.scoring.canonical import blur
 
 _SHORT_SIDES = (100.0, 800.0)
-_MAX_PIXELS = 900_000
+_MAX_PIXELS = 640_000
 
 
 def widen(pixels: Tensor, count: int, generator: torch.Generator) -> list[Tensor]:
