@@ -11,6 +11,7 @@ from torch import Tensor
 from upath import UPath
 
 from ganst.models.stylepack import CALIBRATION_FILE
+from ganst.scoring.backbone import BACKBONE_COLUMNS, measure_backbone
 from ganst.scoring.calibration import Calibration, CalibrationError, Judgement
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import COLUMN_NAMES, SCORER_VERSION
@@ -93,11 +94,12 @@ def score_fields(
     if source.shape != output.shape:
         return empty | _certain("wrong_size", "the output has another size than the photo")
     try:
-        columns = measure(source, output, calibration.reference)
+        columns: dict[str, Any] = {**measure(source, output, calibration.reference)}
     except UnsupportedImageError as error:
         return empty | {"score_status": "unsupported", "evidence": str(error)}
     if not all(map(math.isfinite, columns.values())):
         return empty | columns | _certain("nonfinite", "columns that are no numbers")
+    columns |= measure_backbone(source, output)
     refusal = _refusal(calibration, judge, output_name)
     if refusal:
         return empty | columns | {"score_status": "uncalibrated", "evidence": refusal}
@@ -199,5 +201,6 @@ def _print(pixels: Tensor) -> str:
 
 def _empty_fields() -> dict[str, Any]:
     prints = ("source_print", "output_print")
-    names = ("calibration_id", "score_status", *prints, *JUDGEMENT_FIELDS, *COLUMN_NAMES)
+    scores = (*JUDGEMENT_FIELDS, *COLUMN_NAMES, *BACKBONE_COLUMNS)
+    names = ("calibration_id", "score_status", *prints, *scores)
     return dict.fromkeys(names) | {"flagged": False}

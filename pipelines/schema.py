@@ -7,6 +7,7 @@ the *bytes* it starts from. So the key of a row in STYLIZED and in the attempts 
 
 import pyarrow as pa
 
+from ganst.scoring.backbone import BACKBONE_COLUMNS
 from ganst.scoring.columns import COLUMN_NAMES
 
 SCHEMA_VERSION = "2"
@@ -156,9 +157,13 @@ REPORT = _schema(
 def attempts_schema() -> pa.Schema:
     """One row per image ever made: lineage, judgement, then every score column as float64."""
     scores = (_field(name, pa.float64(), "score column") for name in COLUMN_NAMES)
-    return _schema("attempts", *_ATTEMPT_FIELDS, *scores)
+    return _schema("attempts", *_ATTEMPT_FIELDS, *scores, *_BACKBONE)
 
 
+_BACKBONE = tuple(
+    _field(name, pa.float64(), "of a pretrained network; null without ganst[backbone]")
+    for name in BACKBONE_COLUMNS
+)
 _ATTEMPT_FIELDS = (
     _field("attempt_id", pa.string(), "digest of the work; key together with source", "hex"),
     _field("parent_attempt_id", pa.string(), "the attempt it mends; null if the first", "hex"),
