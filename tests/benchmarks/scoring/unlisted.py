@@ -3,15 +3,23 @@
 Most of them are small or in one place: a tenth to a quarter of each side where `patch` has half.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from ganst.scoring.canonical import blur, native_light
-from ganst.scoring.faults import Case, Fault, fitted, on_scale, to_pixels
+from ganst.scoring.faults import fitted, on_scale, to_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from ganst.scoring.faults import Case, Fault
 
 _LEVELS = (8, 6, 5, 4, 3)
 
