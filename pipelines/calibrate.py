@@ -9,22 +9,27 @@ import logging
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
 from upath import UPath
 
 from ganst.models.stylepack import CALIBRATION_FILE, StylePack, load_stylepack
-from ganst.scoring.calibration import Calibration, Scope
+from ganst.scoring.calibration import Calibration, Scope, known_style
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
-from ganst.scoring.reference import StyleReference
+from ganst.scoring.place_maps import PlaceMaps
+from ganst.scoring.places import PlaceRule
+from ganst.scoring.reference import Reference, StyleReference
 from pipelines.calibration_photos import (
     MAX_PIXELS,
     QUALITY,
     CalibrationJob,
     MeasuredPhoto,
     PhotoTask,
+    map_photo,
     measure_photo,
 )
 from pipelines.cluster import open_client
@@ -40,9 +45,13 @@ VIEWS = 5
 PRECISIONS = ("bf16", "fp32")
 FORMATS = ("png", "jpeg", "webp", "tiff", "bmp")
 _MIN_GROUPS = 8
+# What the rule of places is learnt from: it has few numbers, and every picture hundreds of places.
+_MAPPED_PHOTOS = 48
+_MAPPED_VIEWS = 3
 _LEFT_OUT = (UndecodableImageError, UnsupportedImageError)
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class CalibrationInputError(GanstError):
@@ -82,25 +91,45 @@ def fit_pack(
     on_progress: OnProgress | None = None,
 ) -> Calibration:
     """Fit a pack's calibration to `views` views of each photo; nothing is written."""
-    names = list_images(open_root(photos))
+    tasks = plan_photos(list_images(open_root(photos)))
+    style = _style_reference(pack, paintings)
     job = CalibrationJob(
         photos=str(open_root(photos)),
         style_path=str(pack.path),
         style_digest=pack.digest,
         precisions=PRECISIONS,
-        reference=_reference(pack, paintings),
         views=views,
     )
-    return fit_measured(_measure_all(plan_photos(names), job, compute, on_progress), job)
+    report = _Reporter(on_progress, len(tasks))
+    with open_client(compute) as client:
+        places = PlaceRule.fit(learn_maps(tasks, job, client))
+        reference = Reference(style=style, places=places)
+        measured = dict(_results(client, measure_photo, tasks, job, reference, report=report))
+    return fit_measured(measured, job, reference)
+
+
+def learn_maps(tasks: Sequence[PhotoTask], job: CalibrationJob, client: Any) -> list[PlaceMaps]:  # noqa: ANN401
+    """Maps of the outputs of photos spread over `tasks`, in the order of the tasks."""
+    some = tasks[:: max(1, len(tasks) // _MAPPED_PHOTOS)][:_MAPPED_PHOTOS]
+    few = replace(job, views=min(job.views, _MAPPED_VIEWS))
+    found = dict(_results(client, map_photo, some, few))
+    if not found:
+        raise CalibrationInputError(f"{job.photos}: none of the photos can be used.")
+    return [one for name in sorted(found) for one in found[name]]
 
 
 def fit_measured(
-    measured: dict[str, MeasuredPhoto], job: CalibrationJob, strength: float = 1.0
+    measured: dict[str, MeasuredPhoto],
+    job: CalibrationJob,
+    reference: Reference,
+    strength: float = 1.0,
 ) -> Calibration:
     """The calibration of measured photos by name."""
     groups = shoots(list(measured))
     views = [(name, row) for name in sorted(measured) for row in measured[name].normal]
-    faulty = [pair for name in sorted(measured) for pair in measured[name].faulty]
+    faulty = [
+        (name, reason, row) for name in sorted(measured) for reason, row in measured[name].faulty
+    ]
     scope = Scope(
         style_digest=job.style_digest,
         precisions=job.precisions,
@@ -115,8 +144,12 @@ def fit_measured(
                 photos=[name for name, _ in views],
                 groups=[groups[name] for name, _ in views],
             ),
-            FaultRows(columns=[row for _, row in faulty], reasons=[name for name, _ in faulty]),
-            job.reference,
+            FaultRows(
+                columns=[row for *_, row in faulty],
+                reasons=[reason for _, reason, _ in faulty],
+                groups=[groups[name] for name, *_ in faulty],
+            ),
+            reference,
             scope,
         )
     except ValueError as error:
@@ -154,38 +187,49 @@ def plan_photos(names: Sequence[str]) -> list[PhotoTask]:
     ]
 
 
-def _measure_all(
-    tasks: Sequence[PhotoTask],
-    job: CalibrationJob,
-    compute: ComputeConfig,
-    on_progress: OnProgress | None,
-) -> dict[str, MeasuredPhoto]:
-    started = time.monotonic()
-    measured: dict[str, MeasuredPhoto] = {}
-    rejected = 0
-    with open_client(compute) as client:
-        for task, result, error in fan_out(client, measure_photo, tasks, job):
-            if error is not None and not isinstance(error, _LEFT_OUT):
-                raise error
-            if result is None:
-                log.warning("left out %s: %s", task.photo, error)
-                rejected += 1
-            else:
-                measured[task.photo] = result
-            if on_progress:
-                on_progress(
-                    Progress(
-                        stage="calibrate",
-                        done=len(measured) + rejected,
-                        total=len(tasks),
-                        rejected=rejected,
-                        elapsed_s=time.monotonic() - started,
-                    )
+class _Reporter:
+    """Counts finished and rejected photos, and passes that on."""
+
+    def __init__(self, on_progress: OnProgress | None, total: int) -> None:
+        self._on_progress, self._total = on_progress, total
+        self._started = time.monotonic()
+        self._done = self._rejected = 0
+
+    def count(self, *, is_rejected: bool) -> None:
+        self._done += 1
+        self._rejected += is_rejected
+        if self._on_progress:
+            self._on_progress(
+                Progress(
+                    stage="calibrate",
+                    done=self._done,
+                    total=self._total,
+                    rejected=self._rejected,
+                    elapsed_s=time.monotonic() - self._started,
                 )
-    return measured
+            )
 
 
-def _reference(pack: StylePack, paintings: str | None) -> StyleReference:
+def _results(
+    client: Any,  # noqa: ANN401
+    work: Callable[..., T],
+    tasks: Sequence[PhotoTask],
+    *args: Any,  # noqa: ANN401
+    report: _Reporter | None = None,
+) -> Iterator[tuple[str, T]]:
+    """`work` of every task by the name of its photo; photos that cannot be scored are left out."""
+    for task, result, error in fan_out(client, work, tasks, *args):
+        if error is not None and not isinstance(error, _LEFT_OUT):
+            raise error
+        if report:
+            report.count(is_rejected=result is None)
+        if result is not None:
+            yield task.photo, result
+        elif report:
+            log.warning("left out %s: %s", task.photo, error)
+
+
+def _style_reference(pack: StylePack, paintings: str | None) -> StyleReference:
     if paintings is not None:
         folder = open_root(paintings)
         return StyleReference.fit(
@@ -199,7 +243,7 @@ def _reference(pack: StylePack, paintings: str | None) -> StyleReference:
         raise CalibrationInputError(
             f"style {pack.name} has no calibration yet: name the folder of its paintings."
         )
-    return Calibration.from_bytes(known.read_bytes()).reference
+    return known_style(known.read_bytes())
 
 
 def _stem_without_number(name: str) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganst.scoring.canonical import check_supported
+from ganst.scoring.canonical import check_supported, open_canvas
 from ganst.scoring.faults import FAULTS, Case
 from ganst.scoring.measuring import measure
-from ganst.scoring.reference import StyleReference
+from ganst.scoring.place_maps import PlaceMaps, place_maps
+from ganst.scoring.reference import Reference
 from ganst.scoring.views import widen
 from pipelines.images import decode, encode
 from pipelines.storage import open_root, read_bytes
@@ -20,18 +21,17 @@ from pipelines.stylize import one_thread
 QUALITY = 95
 MAX_PIXELS = 50_000_000
 _WRITTEN = ("png", "jpeg", "webp")  # tiff and bmp lose nothing, as png
-_FAULTS_A_PHOTO = 4
+_FAULTS_A_PHOTO = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationJob:
-    """What a worker needs besides the photo: the style, and the reference to measure against."""
+    """What a worker needs besides the photo: the style, and how many views to make of it."""
 
     photos: str
     style_path: str
     style_digest: str
     precisions: tuple[str, ...]
-    reference: StyleReference
     views: int
 
 
@@ -52,7 +52,19 @@ class MeasuredPhoto:
     faulty: tuple[tuple[str, dict[str, float]], ...]
 
 
-def measure_photo(task: PhotoTask, job: CalibrationJob) -> MeasuredPhoto:
+def map_photo(task: PhotoTask, job: CalibrationJob) -> tuple[PlaceMaps, ...]:
+    """Stylize a photo's views, and say what their places are like."""
+    with one_thread(), torch.inference_mode():
+        pixels, generator = _open_photo(task.photo, job.photos)
+        views = widen(pixels, job.views, generator)
+        outputs = [_produce(view, task.number + index, job) for index, view in enumerate(views)]
+        return tuple(
+            place_maps(open_canvas(view), open_canvas(output))
+            for view, output in zip(views, outputs, strict=True)
+        )
+
+
+def measure_photo(task: PhotoTask, job: CalibrationJob, reference: Reference) -> MeasuredPhoto:
     """Stylize and measure all views of a photo; put faults into some of the outputs."""
     with one_thread():
         pixels, generator = _open_photo(task.photo, job.photos)
@@ -60,8 +72,7 @@ def measure_photo(task: PhotoTask, job: CalibrationJob) -> MeasuredPhoto:
         views = widen(pixels, job.views, generator)
         outputs = [_produce(view, task.number + index, job) for index, view in enumerate(views)]
         normal = [
-            measure(view, output, job.reference)
-            for view, output in zip(views, outputs, strict=True)
+            measure(view, output, reference) for view, output in zip(views, outputs, strict=True)
         ]
         stand_in = _produce(donor, task.number, job)
         faulty = []
@@ -70,9 +81,9 @@ def measure_photo(task: PhotoTask, job: CalibrationJob) -> MeasuredPhoto:
             case = Case(
                 source=views[which], output=outputs[which], donor=stand_in, generator=generator
             )
-            severity = 1.5 + 3.5 * float(torch.rand((), generator=generator))
-            damaged = FAULTS[name](case, severity)
-            faulty.append((name, measure(views[which], damaged, job.reference)))
+            severity = 1 + 4 * float(torch.rand((), generator=generator))
+            damaged = _written(FAULTS[name](case, severity), task.number + which)
+            faulty.append((name, measure(views[which], damaged, reference)))
     return MeasuredPhoto(normal=tuple(normal), faulty=tuple(faulty))
 
 
@@ -89,7 +100,11 @@ def _produce(view: Tensor, number: int, job: CalibrationJob) -> Tensor:
     """Stylize, write and read back, as a run would; precisions and formats take turns."""
     precision = job.precisions[number % len(job.precisions)]
     stylizer = open_stylizer(job.style_path, job.style_digest, "final", precision, 1.0)
-    output = stylizer.stylize([view])[0]
+    return _written(stylizer.stylize([view])[0], number)
+
+
+def _written(output: Tensor, number: int) -> Tensor:
+    """What is read back from a file; formats take turns."""
     data = encode(output, format=_WRITTEN[number % len(_WRITTEN)], quality=QUALITY)
     return decode(data, max_pixels=MAX_PIXELS).pixels
 

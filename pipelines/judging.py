@@ -11,9 +11,11 @@ from torch import Tensor
 from upath import UPath
 
 from ganst.models.stylepack import CALIBRATION_FILE
+from ganst.scoring.backbone import BACKBONE_COLUMNS, measure_backbone
 from ganst.scoring.calibration import Calibration, CalibrationError, Judgement
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import COLUMN_NAMES, SCORER_VERSION
+from ganst.scoring.fingerprint import fingerprint
 from ganst.scoring.measuring import measure
 from pipelines.delivery import Delivery, delivery_of
 from pipelines.errors import StaleSourceError, UndecodableImageError
@@ -88,14 +90,16 @@ def score_fields(
     if known is None:
         return empty | {"score_status": "uncalibrated", "evidence": "the style has no calibration"}
     calibration, empty["calibration_id"] = known
+    empty |= {"source_print": _print(source), "output_print": _print(output)}
     if source.shape != output.shape:
         return empty | _certain("wrong_size", "the output has another size than the photo")
     try:
-        columns = measure(source, output, calibration.reference)
+        columns: dict[str, Any] = {**measure(source, output, calibration.reference)}
     except UnsupportedImageError as error:
         return empty | {"score_status": "unsupported", "evidence": str(error)}
     if not all(map(math.isfinite, columns.values())):
         return empty | columns | _certain("nonfinite", "columns that are no numbers")
+    columns |= measure_backbone(source, output)
     refusal = _refusal(calibration, judge, output_name)
     if refusal:
         return empty | columns | {"score_status": "uncalibrated", "evidence": refusal}
@@ -191,6 +195,12 @@ def _certain(reason: str, evidence: str) -> dict[str, Any]:
     }
 
 
+def _print(pixels: Tensor) -> str:
+    return f"{fingerprint(pixels):016x}"
+
+
 def _empty_fields() -> dict[str, Any]:
-    names = ("calibration_id", "score_status", *JUDGEMENT_FIELDS, *COLUMN_NAMES)
+    prints = ("source_print", "output_print")
+    scores = (*JUDGEMENT_FIELDS, *COLUMN_NAMES, *BACKBONE_COLUMNS)
+    names = ("calibration_id", "score_status", *prints, *scores)
     return dict.fromkeys(names) | {"flagged": False}

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ganst.scoring.calibration import CalibrationError
 from ganst.scoring.conformal import q_values
 from pipelines import parquet, schema
+from pipelines.judging import load_calibration
 from pipelines.page import write_page
 from pipelines.reviews import REVIEWED_BAD, read_verdicts, with_verdicts
+from pipelines.run_columns import relative_to_run, twin_of, without_relative
 from pipelines.sheets import write_sheets
-from pipelines.summary import Summary, summarise, write_summary
+from pipelines.summary import Summary, alarm_of, summarise, write_summary
 from pipelines.verdict_files import settle_files
 from pipelines.video.shots import write_shots
 
@@ -73,7 +76,7 @@ def current_report(run: Run, verdicts: Verdicts | None = None) -> tuple[pa.Table
         verdicts = read_verdicts(folder)
     catalog = parquet.read_table(folder.catalog, schema.CATALOG)
     attempts = parquet.read_parts(folder.attempts, schema.attempts_schema())
-    tries = with_verdicts(lineage(catalog, attempts), verdicts)
+    tries = _relative(run, with_verdicts(lineage(catalog, attempts), verdicts))
     made = with_verdicts(parquet.read_parts(folder.stage("stylize"), schema.STYLIZED), verdicts)
     report = build_report(catalog, made, tries, style=run.pack.name, style_digest=run.pack.digest)
     return report, tries
@@ -85,10 +88,12 @@ def build_report(
     """One row per catalog row, sorted by source, in the order and types of `schema.REPORT`.
 
     `tries` is what `lineage` gives of all attempts. It and `stylized` have the columns of
-    `with_verdicts`.
+    `with_verdicts`; `tries` may have `p_relative` too.
     `status` is null, with a sentence in `error`, while a photo's shard has not finished; no row
     of a finished run has that.
     """
+    if "p_relative" not in tries.column_names:
+        tries = without_relative(tries)
     photos = catalog.rename_columns({"sha256": "source_sha256", "output": "planned"})
     # "ok" comes last: a photo that was rejected once and stylized later is stylized.
     made = _last_of_each(stylized, _PHOTO, ("-status", "attempt_id"))
@@ -125,6 +130,18 @@ def lineage(catalog: pa.Table, attempts: pa.Table) -> pa.Table:
     keys = [*_PHOTO, "scorer_version"]
     tries = unique.join(current.select(keys), keys, join_type="left semi")
     return tries.sort_by([(name, "ascending") for name in ("source", "attempt_no", "attempt_id")])
+
+
+def _relative(run: Run, tries: pa.Table) -> pa.Table:
+    """With p relative to the run, where its photos are unlike those calibrated on."""
+    firsts = _only(tries, "first").select(["p_source", "p_anomaly", "group"])
+    if alarm_of(firsts.to_pylist()).state not in ("sources", "both"):
+        return without_relative(tries)
+    try:
+        known = load_calibration(str(run.style_path))
+    except CalibrationError:  # of another version than the one that scored
+        known = None
+    return relative_to_run(tries, *known) if known else without_relative(tries)
 
 
 def _only(attempts: pa.Table, decision: str) -> pa.Table:
@@ -190,6 +207,8 @@ def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
             for name in _SCORES
         },
         "q_anomaly": _q_values(wide["first_p_anomaly"]),
+        "p_relative": wide["first_p_relative"],
+        "twin_of": twin_of(wide["source"], wide["first_source_print"], wide["first_output_print"]),
         "was_flagged": was_flagged,
         # Why the first output was flagged: a corrected image keeps the reason it was corrected for.
         **{name: _where(was_flagged, wide[f"first_{name}"]) for name in _REASONS},

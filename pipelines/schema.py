@@ -7,6 +7,7 @@ the *bytes* it starts from. So the key of a row in STYLIZED and in the attempts 
 
 import pyarrow as pa
 
+from ganst.scoring.backbone import BACKBONE_COLUMNS
 from ganst.scoring.columns import COLUMN_NAMES
 
 SCHEMA_VERSION = "2"
@@ -139,6 +140,13 @@ REPORT = _schema(
     _field(
         "q_anomaly", pa.float64(), "p_anomaly of the first attempt among those of the run", "0..1"
     ),
+    _field(
+        "p_relative",
+        pa.float64(),
+        "p-value of the first attempt relative to the run; only where the run's photos have moved",
+        "0..1",
+    ),
+    _field("twin_of", pa.string(), "another photo whose first output is the same picture"),
     _ERROR,
     _EVIDENCE,
     _field("verdict", pa.string(), "of a person on the delivered image: good | bad; null if none"),
@@ -149,9 +157,13 @@ REPORT = _schema(
 def attempts_schema() -> pa.Schema:
     """One row per image ever made: lineage, judgement, then every score column as float64."""
     scores = (_field(name, pa.float64(), "score column") for name in COLUMN_NAMES)
-    return _schema("attempts", *_ATTEMPT_FIELDS, *scores)
+    return _schema("attempts", *_ATTEMPT_FIELDS, *scores, *_BACKBONE)
 
 
+_BACKBONE = tuple(
+    _field(name, pa.float64(), "of a pretrained network; null without ganst[backbone]")
+    for name in BACKBONE_COLUMNS
+)
 _ATTEMPT_FIELDS = (
     _field("attempt_id", pa.string(), "digest of the work; key together with source", "hex"),
     _field("parent_attempt_id", pa.string(), "the attempt it mends; null if the first", "hex"),
@@ -172,6 +184,8 @@ _ATTEMPT_FIELDS = (
     _field("calibration_id", pa.string(), "reference and thresholds judged by", "hex"),
     _field("score_status", pa.string(), "scored | unsupported | nonfinite | uncalibrated"),
     _P,
+    _field("source_print", pa.string(), "perceptual hash of the photo, 64 bits", "hex"),
+    _field("output_print", pa.string(), "perceptual hash of the output, 64 bits", "hex"),
     _field("anomaly", pa.float64(), "anomaly score before it became a p-value"),
     *_FAMILIES,
     _P_SOURCE,

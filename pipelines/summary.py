@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 # In the order a person reads them. `pending`: not stylized yet, only in a run that is not finished.
 STATUSES = ("ok", "corrected", "flagged", "quarantined", "rejected", "pending")
 
+# Copies of a photo that the fingerprint takes for two make a twin here and there.
+_FEW_TWINS = 3
+_TWIN_SHARE = 0.01
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTime:
@@ -37,13 +41,19 @@ class StageTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmFacts:
-    """Whether the run has moved as a whole: state none, sources, outputs or both; see `run_alarm`."""
+    """Whether the run has moved as a whole: state none, sources, outputs or both; see `run_alarm`.
+
+    `twins`: outputs that are the same picture as that of another photo. `stand_out`: first outputs
+    with a p relative to the run up to alpha; None where the photos have not moved.
+    """
 
     state: str = "none"
     sentence: str = ""
     sources_p: float | None = None
     outputs_p: float | None = None
     units: int = 0
+    twins: int = 0
+    stand_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +112,7 @@ def summarise(
         images_per_second=_speed(times.get("stylize")),
         reviews=summarise_reviews(report, tries),
         stages=times,
-        alarm=_alarm_facts(tries),
+        alarm=_alarm_facts(tries, report, run.config.alpha),
     )
 
 
@@ -116,16 +126,34 @@ def alarm_of(firsts: Iterable[Mapping[str, Any]]) -> RunAlarm:
     return run_alarm(p_source, p_anomaly, [row["group"] or "" for row in rows])
 
 
-def _alarm_facts(tries: pa.Table) -> AlarmFacts:
+def _alarm_facts(tries: pa.Table, report: pa.Table, alpha: float) -> AlarmFacts:
     firsts = tries.filter(pc.equal(tries["decision"], "first"))
     alarm = alarm_of(firsts.select(["p_source", "p_anomaly", "group"]).to_pylist())
+    twins = pc.count(report["twin_of"]).as_py()
+    stand_out = None
+    if pc.count(report["p_relative"]).as_py():
+        stand_out = pc.sum(pc.less_equal(report["p_relative"], alpha)).as_py()
     return AlarmFacts(
         state=alarm.state,
-        sentence=alarm.sentence,
+        sentence=_in_words(alarm, stand_out, twins, report.num_rows),
         sources_p=alarm.sources,
         outputs_p=alarm.outputs,
         units=alarm.units,
+        twins=twins,
+        stand_out=stand_out,
     )
+
+
+def _in_words(alarm: RunAlarm, stand_out: int | None, twins: int, count: int) -> str:
+    said = [alarm.sentence] if alarm.sentence else []
+    if stand_out is not None:
+        said.append(f"{stand_out} outputs stand out among those of the run (p_relative)")
+    if twins >= max(_FEW_TWINS, _TWIN_SHARE * count):
+        said.append(
+            f"{twins} outputs are the same picture as that of another photo (twin_of):"
+            " look at the checkpoint and at how files were matched"
+        )
+    return "; ".join(said)
 
 
 def write_summary(path: UPath, summary: Summary) -> None:

@@ -1,4 +1,4 @@
-"""Damage that no style explains: grids, seams, holes, blobs, clipping, blur and noise."""
+"""Damage that no style explains: grids, blocks, holes, clipping, blur and noise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from ganst.scoring.canonical import blur
+from ganst.scoring.seams import blocks
 from ganst.scoring.source import flat_blocks, laplacian
 
 if TYPE_CHECKING:
@@ -29,16 +29,13 @@ def measure_artifacts(source: Canvas, output: Canvas) -> dict[str, float]:
     sharpness, noise = _fine_detail(output.tiles)
     return {
         "a_periodic_nat": periodic_excess(output.tiles),
-        "a_seam": seam(output.light),
+        "a_blocks_nat": blocks(output.tiles),
         "a_flat_nat": math.log(float(flat_here.mean()) + 1e-3),
         "a_blank_nat": math.log(float((flat_here * residual).mean()) + 1e-3),
         "a_residual": math.log(float(residual.square().mean().sqrt()) + 0.1),
-        "a_blob": math.log(float(_local_excess(residual)) + 1.0),
         "a_clip": math.log(clipped_share(output.pixels) + 1e-3),
         "a_sharp_nat": sharpness,
-        "a_soft_nat": _strokes_kept(output.tiles),
         "a_noise_nat": noise,
-        "a_border": _border(output.light),
     }
 
 
@@ -70,18 +67,6 @@ def periodic_excess(tiles: Tensor) -> float:
     return max(_excess(power, row, col) for row, col in points)
 
 
-def seam(light: Tensor) -> float:
-    """Largest mean step across one full row or column boundary, in MADs of all boundaries (log)."""
-    worst = 0.0
-    for plane in (light, light.T):
-        steps = (plane[1:] - plane[:-1]).abs().mean(dim=1)
-        centre = steps.median()
-        spread = (steps - centre).abs().median() + 1e-4
-        local = F.avg_pool1d(steps[None], 9, stride=1, padding=4, count_include_pad=False)[0]
-        worst = max(worst, float(((steps - local) / spread).max()))
-    return math.log1p(worst)
-
-
 def clipped_share(pixels: Tensor) -> float:
     """Share of native pixels at <= 1 or >= 254 in all channels, 0..1."""
     step = max(1, min(pixels.shape[1:]) // 512)
@@ -97,12 +82,6 @@ def _fine_detail(tiles: Tensor) -> tuple[float, float]:
     return sharpness, math.log(float(finest.flatten()[::3].median()) + 1e-3)
 
 
-def _strokes_kept(tiles: Tensor) -> float:
-    """Detail of 2 px over detail of 8 px: JPEG noise hides a blur from the finest band, not from here."""
-    fine, coarse = (laplacian(F.avg_pool2d(tiles[:, None], size)[:, 0]) for size in (2, 8))
-    return math.log((float(fine.mean()) + 1e-3) / (float(coarse.mean()) + 1e-3))
-
-
 def _excess(power: Tensor, row: int, col: int) -> float:
     """Log ratio of the strongest value at (row, col) to the median of the 11x11 frame around it."""
     rows = (torch.arange(-5, 6) + row) % power.shape[0]
@@ -112,19 +91,6 @@ def _excess(power: Tensor, row: int, col: int) -> float:
     frame = frame.clone()
     frame[3:8, 3:8] = math.nan
     return math.log((float(core) + 1e-8) / (float(frame.nanmedian()) + 1e-8))
-
-
-def _local_excess(residual: Tensor) -> Tensor:
-    """Largest residual of a smoothed 3x3 neighbourhood of cells."""
-    return blur(residual[None], 1.0).max()
-
-
-def _border(light: Tensor) -> float:
-    """Log ratio of detail in the outer 8 px to detail inside: padding halos."""
-    detail = laplacian(light[None])[0]
-    inner = detail[8:-8, 8:-8]
-    outer = (detail.sum() - inner.sum()) / (detail.numel() - inner.numel())
-    return math.log((float(outer) + 1e-3) / (float(inner.mean()) + 1e-3))
 
 
 @lru_cache(maxsize=2)

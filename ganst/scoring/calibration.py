@@ -18,12 +18,12 @@ from safetensors.numpy import load, save
 
 from ganst.scoring.columns import COLUMNS, SCORER_VERSION
 from ganst.scoring.conformal import false_alarm_bound, p_value, power_floor
-from ganst.scoring.detector import Detector, unusual
+from ganst.scoring.detector import Detector, bounded, unusual
 from ganst.scoring.reasons import Namer, evidence
-from ganst.scoring.reference import StyleReference
+from ganst.scoring.reference import Reference, StyleReference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 FAMILIES = ("content", "style", "passthrough", "artifact", "color")
 SOURCE_NAMES = tuple(column.name for column in COLUMNS if column.family == "source")
@@ -32,7 +32,7 @@ MEMBERS = {
     family: np.array([index for index, column in enumerate(JUDGED) if column.family == family])
     for family in FAMILIES
 }
-_LAYOUT = 2
+_LAYOUT = 3
 _LOSSLESS = ("png", "tiff", "bmp")
 
 
@@ -86,7 +86,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Style reference, detector, sorted reference scores and namer of one style.
+    """Reference, detector, sorted reference scores and namer of one style.
 
     `scales` `[3]`: 90th percentiles of the detector's deviations over normal outputs; `scores`,
     `source_scores` and `family_scores[family]` `[n]`: one cross-fitted score per calibration photo;
@@ -94,7 +94,7 @@ class Calibration:
     """
 
     scope: Scope
-    reference: StyleReference
+    reference: Reference
     detector: Detector
     scales: np.ndarray
     scores: np.ndarray
@@ -141,6 +141,13 @@ class Calibration:
         sources = np.array([[columns[name] for name in SOURCE_NAMES]])
         outputs = np.array([[columns[column.name] for column in JUDGED]])
         return self.detector.residuals(sources, outputs)[0]
+
+    def p_values(self, residuals: np.ndarray, keys: Sequence[str]) -> np.ndarray:
+        """p-values of residuals `[n, D]`, `[n]`; `keys` break ties."""
+        rows = bounded(residuals, self.detector.signs)
+        scores = unusual(self.detector.deviations(rows), self.scales)
+        pairs = zip(scores.tolist(), keys, strict=True)
+        return np.array([p_value(score, self.scores, key) for score, key in pairs])
 
     def false_alarm_bound(self, alpha: float) -> float:
         """95 % upper bound of the false-alarm rate at `alpha`, on photos like the calibration's."""
@@ -196,7 +203,7 @@ class Calibration:
                 min_quality=scope["min_quality"],
                 strength=scope["strength"],
             ),
-            reference=StyleReference.from_arrays(_under(arrays, "reference.")),
+            reference=Reference.from_arrays(_under(arrays, "reference.")),
             detector=Detector.from_arrays(_under(arrays, "detector.")),
             scales=arrays["scales"],
             scores=arrays["scores"],
@@ -219,13 +226,29 @@ class Calibration:
         }
 
 
-def _read(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def known_style(data: bytes) -> StyleReference:
+    """The statistics of the paintings in a calibration, of an older scorer version too.
+
+    Raises `CalibrationError` where the bytes hold none.
+    """
+    _, arrays = _parse(data)
+    try:
+        return StyleReference.from_arrays(_under(arrays, "reference."))
+    except KeyError as error:
+        raise CalibrationError(f"calibration file lacks {error}") from error
+
+
+def _parse(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         arrays = load(data)
         (length,) = struct.unpack("<Q", data[:8])
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["ganst"])
+        return json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["ganst"]), arrays
     except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
         raise CalibrationError(f"not a calibration file: {error}") from error
+
+
+def _read(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    header, arrays = _parse(data)
     version = header.get("scorer_version")
     if header.get("layout") != _LAYOUT or version != SCORER_VERSION:
         raise CalibrationError(

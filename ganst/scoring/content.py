@@ -24,12 +24,10 @@ _MAX_CELLS_A_SIDE = 16  # self-similarity is O(N^2): at most 256 cells
 def measure_content(source: Canvas, output: Canvas) -> dict[str, float]:
     """The `c_` columns. All but `c_gms` and `c_gmsd` are bad when high; those are two-sided."""
     half = gradient_similarity(halve(source.light[None])[0], halve(output.light[None])[0])
-    coarse = gradient_similarity(halve(source.light[None], 2)[0], halve(output.light[None], 2)[0])
     source_cells, output_cells = orientation_cells(source), orientation_cells(output)
     return {
         "c_gms": 1 - float(half.mean()),
         "c_gmsd": float(half.std()),
-        "c_gms4": 1 - float(coarse.mean()),
         "c_hog": 1 - float(F.cosine_similarity(source_cells, output_cells, dim=0).mean()),
         "c_selfsim": 1 - correlation(self_similarity(source), self_similarity(output)),
         "c_lumcorr": _fisher(correlation(_thumbnail(source.light), _thumbnail(output.light))),

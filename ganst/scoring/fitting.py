@@ -23,7 +23,7 @@ from ganst.scoring.reasons import Namer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ganst.scoring.reference import StyleReference
+    from ganst.scoring.reference import Reference
 
 MIN_PHOTOS = 40
 _FOLDS = 10
@@ -43,14 +43,15 @@ class NormalRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRows:
-    """Columns of outputs with injected faults, and the reason each should be given."""
+    """Columns of outputs with injected faults, the reason each should be given, and its shoot."""
 
     columns: Sequence[Mapping[str, float]]
     reasons: Sequence[str]
+    groups: Sequence[str]
 
 
 def fit_calibration(
-    normal: NormalRows, faults: FaultRows, reference: StyleReference, scope: Scope
+    normal: NormalRows, faults: FaultRows, reference: Reference, scope: Scope
 ) -> Calibration:
     """Fit detector and namer on all rows; take the reference scores from detectors that saw less.
 
@@ -80,7 +81,9 @@ def fit_calibration(
             for index, family in enumerate(FAMILIES)
         },
         limits=np.quantile(residuals, [0.01, 0.99], axis=0),
-        namer=Namer.fit(detector.residuals(*_arrays(faults.columns)), faults.reasons),
+        namer=Namer.fit(
+            detector.residuals(*_arrays(faults.columns)), faults.reasons, faults.groups
+        ),
         facts={
             "photos": len(photos),
             "groups": len(set(normal.groups)),

@@ -10,19 +10,20 @@ from ganst.scoring.artifacts import measure_artifacts
 from ganst.scoring.canonical import open_canvas
 from ganst.scoring.columns import COLUMN_NAMES
 from ganst.scoring.content import measure_content
-from ganst.scoring.local import measure_local
 from ganst.scoring.passthrough import measure_passthrough
+from ganst.scoring.place_maps import place_maps
+from ganst.scoring.seams import measure_seams
 from ganst.scoring.source import entropy, lightness_and_colour, measure_source
 from ganst.scoring.style import measure_style
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ganst.scoring.reference import StyleReference
+    from ganst.scoring.reference import Reference
 
 
 @torch.inference_mode()
-def measure(source: Tensor, output: Tensor, reference: StyleReference) -> dict[str, float]:
+def measure(source: Tensor, output: Tensor, reference: Reference) -> dict[str, float]:
     """Measure one output against its source, both uint8 `[3, H, W]` of one size.
 
     Raises `UnsupportedImageError` where the columns mean nothing, ValueError where sizes differ.
@@ -34,9 +35,10 @@ def measure(source: Tensor, output: Tensor, reference: StyleReference) -> dict[s
     row = (
         measure_content(photo, painting)
         | measure_passthrough(photo, painting)
-        | measure_style(photo, painting, reference)
+        | measure_style(photo, painting, reference.style)
         | measure_artifacts(photo, painting)
-        | measure_local(photo, painting)
+        | measure_seams(photo, painting)
+        | reference.places.columns(place_maps(photo, painting))
         | colour
         | measure_source(photo)
     )

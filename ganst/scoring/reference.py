@@ -1,4 +1,4 @@
-"""What the style looks like: statistics of the paintings that outputs are compared with."""
+"""What outputs are compared with: statistics of the paintings, and the rule of places."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from ganst.scoring.canonical import blur, canonical, halve, to_lab
 from ganst.scoring.detector import shrunk_precision
+from ganst.scoring.places import PlaceRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,6 +85,26 @@ class StyleReference:
             for name in ("texture", "statistics", "spectrum")
         }
         return cls(palette=arrays["palette"], **clouds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """All that `ganst.scoring.measuring.measure` needs to know of a style."""
+
+    style: StyleReference
+    places: PlaceRule
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Name every array, for a safetensors file."""
+        arrays = self.style.to_arrays()
+        return arrays | {f"places.{k}": v for k, v in self.places.to_arrays().items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Reference:
+        """Undo `to_arrays`. Raises KeyError naming a missing array."""
+        prefix = "places."
+        places = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        return cls(style=StyleReference.from_arrays(arrays), places=PlaceRule.from_arrays(places))
 
 
 def palette(lab: Tensor) -> np.ndarray:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ganst.scoring.canonical import blur
 
-_SHORT_SIDES = (160.0, 800.0)
-_MAX_PIXELS = 900_000
+_SHORT_SIDES = (100.0, 800.0)
+_MAX_PIXELS = 640_000
 
 
 def widen(pixels: Tensor, count: int, generator: torch.Generator) -> list[Tensor]:
@@ -107,6 +107,34 @@ def _cut_out(image: Tensor, generator: torch.Generator) -> Tensor:
     return subject * image + (1 - subject) * wall
 
 
+def _drawn(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Ink on paper: the outlines of the photo and nothing else."""
+    grey = torch.einsum("j,jhw->hw", _LUMA, image)[None]
+    size = _between(generator, 0.8, 2.5)
+    outline = (blur(grey, 1.6 * size) - blur(grey, size)).clamp_min(0)
+    ink = (_between(generator, 8, 40) * outline).clamp(0, 1)
+    paper = 1 - 0.15 * torch.rand(3, generator=generator)[:, None, None]
+    return paper * (1 - ink)
+
+
+def _lettered(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Rows of marks, dark on light or the other way round, over a part of the photo."""
+    height, width = image.shape[1:]
+    tall = max(4, round(_between(generator, 0.02, 0.07) * min(height, width)))
+    marks = torch.rand(-(-height // tall) * 5, -(-width // tall) * 5, generator=generator) < 0.45
+    marks = marks.float().repeat_interleave(-(-tall // 5), 0).repeat_interleave(-(-tall // 5), 1)
+    marks = marks[:height, :width]
+    rows, cols = torch.arange(height)[:, None] // tall, torch.arange(width)[None, :] // tall
+    words = torch.rand(int(rows.max()) + 1, int(cols.max()) + 1, generator=generator) < 0.8
+    marks = marks * words[rows, cols] * (rows % 2)
+    ink, paper = torch.tensor(0.05), torch.tensor(0.97)
+    if _uniform(generator) < 0.3:
+        ink, paper = paper, ink
+    written = (paper + (ink - paper) * marks).expand_as(image)
+    start = round(_between(generator, 0, 0.7) * height)
+    return torch.cat([image[:, :start], written[:, start:]], dim=1)
+
+
 def _subject(image: Tensor, generator: torch.Generator) -> Tensor:
     """A soft-edged ellipse somewhere near the middle, 0..1, `[h, w]`."""
     height, width = image.shape[1:]
@@ -125,6 +153,8 @@ _CHANGES = (
     (_grey, 0.1),
     (_defocus, 0.2),
     (_cut_out, 0.15),
+    (_drawn, 0.07),
+    (_lettered, 0.1),
 )
 
 

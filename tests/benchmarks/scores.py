@@ -101,9 +101,11 @@ def report(results: tables.Results, title: str) -> None:
     """Print every table."""
     rows = results.rows
     print(f"\n{title}, {len(rows)} outputs, {rows['cpu_ms'].median():.0f} ms of CPU time each")
-    kinds = [tables.by_kind(results, severity) for severity in (tables.MILD, tables.STRONG)]
-    for frame in (*kinds, tables.benign_lines(results), tables.by_detector(results)):
-        print(f"\n{frame.to_string(index=False, float_format='%.3f')}")
+    for group in ("fault", "unlisted"):
+        frames = [tables.by_kind(results, s, group) for s in (tables.MILD, tables.STRONG)]
+        for frame in (*frames, tables.by_detector(results, group)):
+            print(f"\n{group}\n{frame.to_string(index=False, float_format='%.3f')}")
+    print(f"\n{tables.benign_lines(results).to_string(index=False, float_format='%.3f')}")
     print("", *tables.summary(results), sep="\n")
 
 

@@ -7,11 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganst.scoring.calibration import Calibration, Scope
-from ganst.scoring.canonical import blur
+from ganst.scoring.canonical import blur, open_canvas
 from ganst.scoring.faults import FAULTS, Case
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
 from ganst.scoring.measuring import measure
-from ganst.scoring.reference import StyleReference
+from ganst.scoring.place_maps import place_maps
+from ganst.scoring.places import PlaceRule
+from ganst.scoring.reference import Reference, StyleReference
 
 NUM_PHOTOS = 48
 SIZE = (160, 168)  # nearly square: the cost of a measurement grows with the canonical area
@@ -66,7 +68,7 @@ class StandIn:
         photo = make_photo(10_000 + index)
         return photo, stylize(photo, 10_000 + index)
 
-    def columns(self, index: int, reference: StyleReference) -> dict[str, float]:
+    def columns(self, index: int, reference: Reference) -> dict[str, float]:
         photo, output = self.pair(index)
         return measure(photo, output, reference)
 
@@ -85,11 +87,20 @@ class StandIn:
         return self.calibration.judge(columns, "key").p_anomaly
 
 
+def usual_places() -> PlaceRule:
+    """Of the outputs of photos that take no further part."""
+    photos = [make_photo(20_000 + index) for index in range(12)]
+    outputs = [stylize(photo, index) for index, photo in enumerate(photos)]
+    return PlaceRule.fit(
+        [place_maps(open_canvas(a), open_canvas(b)) for a, b in zip(photos, outputs, strict=True)]
+    )
+
+
 def make_stand_in() -> StandIn:
     """Calibrate on outputs as they come back from lossless and from lossy files."""
     sizes = [(140, 150), (152, 190), (164, 172), (180, 184)]
     paintings = [stylize(make_photo(-k, size), -k) for k, size in enumerate(sizes, start=1)]
-    reference = StyleReference.fit(paintings)
+    reference = Reference(style=StyleReference.fit(paintings), places=usual_places())
     normal, faulty, reasons = [], [], []
     for index in range(NUM_PHOTOS):
         # Of many sizes, or a copy trimmed by a few pixels would be out of the ordinary.
@@ -114,7 +125,7 @@ def make_stand_in() -> StandIn:
     )
     calibration = fit_calibration(
         NormalRows(columns=normal, photos=names, groups=names),
-        FaultRows(columns=faulty, reasons=reasons),
+        FaultRows(columns=faulty, reasons=reasons, groups=names),
         reference,
         scope,
     )

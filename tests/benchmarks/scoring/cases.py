@@ -31,11 +31,16 @@ from ganst.scoring.views import widen
 from pipelines.images import decode
 from tests.benchmarks.scoring.benign import FORMATS, SOURCES, written
 from tests.benchmarks.scoring.features import describe, open_network
+from tests.benchmarks.scoring.unlisted import UNLISTED
 
 MODEL_KINDS = ("perturbed_weights", "undertrained", "wrong_norm", "wrong_input_range")
 KINDS = (*CATALOG, "wrong_style", *MODEL_KINDS)
 # What the namer may rightly say; it was taught none of the last five kinds.
 REASONS = {name: kind.reasons for name, kind in CATALOG.items()}
+_INJECTED = (
+    *(("fault", name, kind.fault) for name, kind in CATALOG.items()),
+    *(("unlisted", name, fault) for name, fault in UNLISTED.items()),
+)
 UNGRADED = tuple(name for name, kind in CATALOG.items() if not kind.is_graded)
 
 
@@ -116,10 +121,10 @@ def _faulty_rows(bench: Bench, photo: Path, donor: Path, seed: int) -> Iterator[
             view = change(source)
             yield row(name, 0, "benign", written(stylizer.stylize([view])[0]), view)
     for severity in bench.severities:
-        for name, kind in CATALOG.items():
+        for group, name, fault in _INJECTED:
             generator = _seeded(f"{photo.name}/{name}/{severity}/{seed}")
             case = Case(source=source, output=output, donor=other, generator=generator)
-            yield row(name, severity, "fault", written(kind.fault(case, severity)))
+            yield row(name, severity, group, written(fault(case, severity)))
         for name, made in _by_models(bench, source, output, severity, seed):
             yield row(name, severity, "fault", written(made))
 
@@ -178,7 +183,7 @@ def _key(bench: Bench, key: tuple[Any, ...]) -> str:
         SCORER_VERSION,
         bench.severities,
         bench.max_side,
-        KINDS,
+        (*KINDS, *UNLISTED),
         open_network() is not None,
     )
     return f"{key[0]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}"

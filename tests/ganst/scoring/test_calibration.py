@@ -148,7 +148,7 @@ def test_too_few_photos_are_refused(stand_in):
     with pytest.raises(ValueError, match="at least 40 photos, got 39"):
         fit_calibration(
             few,
-            FaultRows(columns=[row], reasons=["x"]),
+            FaultRows(columns=[row], reasons=["x"], groups=["x"]),
             stand_in.calibration.reference,
             stand_in.calibration.scope,
         )

@@ -24,8 +24,51 @@ def test_probabilities_add_up_to_one(stand_in):
 
 
 def test_a_namer_in_doubt_says_unknown():
-    namer = Namer(reasons=("a", "b", "c"), weights=np.zeros((3, 4)), offsets=np.zeros(3))
+    namer = Namer(
+        reasons=("a", "b", "c"),
+        hidden=np.ones((2, 8)),
+        hidden_offsets=np.zeros(2),
+        weights=np.zeros((3, 2)),
+        offsets=np.zeros(3),
+        least=np.full(3, 0.4),
+    )
     assert namer.name(np.ones(4)) == (UNKNOWN, pytest.approx(1 / 3))
+
+
+def faults_of_three_kinds(count: int) -> tuple[np.ndarray, list[str], list[str]]:
+    """Kinds `a` and `b` lie apart, `c` is drawn like `b`."""
+    rng = np.random.default_rng(0)
+    reasons = [("a", "b", "c")[index % 3] for index in range(count)]
+    centre = {"a": 3.0, "b": -3.0, "c": -3.0}
+    rows = [centre[reason] + rng.normal(size=4) for reason in reasons]
+    return np.array(rows), reasons, [f"shoot{index // 6}" for index in range(count)]
+
+
+def test_a_namer_is_sure_of_what_it_can_tell_apart_only():
+    namer = Namer.fit(*faults_of_three_kinds(240))
+    assert namer.name(np.full(4, 3.0))[0] == "a"
+    assert namer.name(np.full(4, -3.0))[1] < 0.95
+    assert namer.name(np.full(4, 0.0))[0] == UNKNOWN
+
+
+def test_all_but_one_in_twenty_left_out_faults_clear_the_threshold_of_their_kind():
+    residuals, reasons, groups = faults_of_three_kinds(240)
+    namer = Namer.fit(residuals, reasons, groups)
+    fresh, kinds, _ = faults_of_three_kinds(480)
+    mine = [row for row, kind in zip(fresh[240:], kinds[240:], strict=True) if kind == "a"]
+    said = [namer.name(row)[0] == "a" for row in mine]
+    assert np.mean(said) >= 0.88
+
+
+def test_one_reason_alone_is_refused():
+    with pytest.raises(ValueError, match="at least 2 reasons, got 1"):
+        Namer.fit(np.zeros((4, 3)), ["a"] * 4, list("wxyz"))
+
+
+def test_two_reasons_are_told_apart():
+    rows = np.array([[4.0, 0.0], [-4.0, 0.0]] * 10)
+    namer = Namer.fit(rows, ["a", "b"] * 10, [f"g{index // 2}" for index in range(20)])
+    assert [namer.name(row)[0] for row in rows[:2]] == ["a", "b"]
 
 
 def test_evidence_gives_sign_size_and_words_of_the_largest():
