@@ -17,7 +17,8 @@ from pipelines.schema import CATALOG
 from pipelines.shards import Key
 from pipelines.video.signature import VIDEO
 
-MAX_ATTEMPTS = 4  # of an image, the first one included
+MAX_ATTEMPTS = 5  # of an image, the first one included
+NUM_OTHERS = 3  # good outputs that an image is given for comparison
 
 
 def current_attempts(run: Run) -> dict[str, list[Row]]:
@@ -55,21 +56,21 @@ def plan_corrections(
     good = sorted(source for source, row in firsts.items() if not row["flagged"])
     bad = (source for source, row in sorted(firsts.items()) if _is_bad(row, verdicts))
     planned = (
-        _plan_image(run, attempts[source], verdicts, donor=_donor(source, good, firsts))
+        _plan_image(run, attempts[source], verdicts, _others(source, good, firsts))
         for source in bad
     )
     return [image for image in planned if image.steps]
 
 
 def _plan_image(
-    run: Run, rows: list[Row], verdicts: Verdicts, *, donor: str | None
+    run: Run, rows: list[Row], verdicts: Verdicts, others: tuple[Row, ...]
 ) -> FlaggedImage:
     first = rows[0]
     steps = tuple((_attempt_id(run, first, strategy), strategy) for strategy in _ladder(run, first))
     return FlaggedImage(
         row=first,
         steps=steps,
-        donor=donor,
+        others=others,
         refused=frozenset(key for key, _ in steps if _is_refused(rows, key, verdicts)),
         forced=key_of(first) in verdicts,
     )
@@ -86,11 +87,11 @@ def _is_refused(rows: list[Row], attempt: str, verdicts: Verdicts) -> bool:
     return any(key_of(row) in verdicts and _is_bad(row, verdicts) for row in mine)
 
 
-def _donor(source: str, good: Sequence[str], firsts: Mapping[str, Row]) -> str | None:
-    """Output path of the next source whose output is good: correction will not touch it."""
+def _others(source: str, good: Sequence[str], firsts: Mapping[str, Row]) -> tuple[Row, ...]:
+    """The next sources whose outputs are good, round about: correction will not touch those."""
     following = bisect_right(good, source)
-    others = [*good[following : following + 1], *good[:2]]
-    return next((firsts[name]["output"] for name in others if name != source), None)
+    names = [*good[following:], *good[:following]][: NUM_OTHERS + 1]
+    return tuple(firsts[name] for name in names if name != source)[:NUM_OTHERS]
 
 
 def _attempt_id(run: Run, row: Row, strategy: Restyling) -> str:

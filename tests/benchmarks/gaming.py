@@ -10,6 +10,7 @@ and how many good outputs did: a test that refuses everything is safe and useles
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -48,11 +49,12 @@ def main() -> None:
     tried, passed, good = Counter(), Counter(), Counter()
     for index, (photo, output) in enumerate(zip(photos[:-1], outputs[:-1], strict=True)):
         donor = outputs[index + 1]
+        others = [(photos[index + 1], donor)]
         score = partial(_anomaly, found[0], photo)
         for parent in (255 - output, photo):
-            good[_offer(found[0], photo, output, parent, donor).accepted] += 1
+            good[_offer(found[0], photo, output, parent, others).accepted] += 1
             for kind, candidate in bad_candidates(photo, output, donor, score):
-                verdict = _offer(found[0], photo, candidate, parent, donor)
+                verdict = _offer(found[0], photo, candidate, parent, others)
                 tried[kind] += 1
                 passed[kind] += verdict.accepted
                 if verdict.accepted:
@@ -70,14 +72,18 @@ def describe(candidate: Tensor, photo: Tensor, output: Tensor) -> str:
 
 
 def _offer(
-    calibration: Calibration, photo: Tensor, candidate: Tensor, flagged: Tensor, donor: Tensor
+    calibration: Calibration,
+    photo: Tensor,
+    candidate: Tensor,
+    flagged: Tensor,
+    others: Sequence[tuple[Tensor, Tensor]],
 ) -> Verdict:
     parent = Parent(
         pixels=flagged,
         judgement=calibration.judge(measure(photo, flagged, calibration.reference), "key"),
     )
     bench = Bench(
-        calibration=calibration, alpha=0.05, donor=donor, recompress=_recompressed, key="key"
+        calibration=calibration, alpha=0.05, others=others, recompress=_recompressed, key="key"
     )
     return try_candidate(photo, candidate.contiguous(), parent, (), bench)
 

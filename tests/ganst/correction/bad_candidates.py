@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganst.correction.retouching import transport_colours
+from ganst.correction.colours import transport_colours
 from ganst.correction.strategies import to_pixels
 from ganst.scoring.canonical import blur
 
