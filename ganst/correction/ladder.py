@@ -49,11 +49,11 @@ _LADDERS: dict[str, tuple[Restyling, ...]] = {
     "wrong_image": (_RERUN, _BLEND, _OTHER, _TO_CONTENT),
     "color_cast": (_RERUN, _OTHER, _EXPECTED, _COLOURS),
     "exposure": (_RERUN, _NORMALISED, _OTHER, _EXPECTED),
-    "inverted": (_RERUN, _OTHER, _EXPECTED, _TO_CONTENT),
+    "inverted": (_RERUN, _OTHER, _EXPECTED),
     "blob": (_RERUN, _OTHER, _REGION, _AVERAGE),
     "blank": (_RERUN, _OTHER, _REGION, _AVERAGE),
     "patch": (_RERUN, _OTHER, _REGION, _AVERAGE),
-    "unknown": (_RERUN, _BLEND, _OTHER, _TO_STYLE),
+    "unknown": (_RERUN, _BLEND, _OTHER),
 }
 
 
