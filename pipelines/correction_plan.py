@@ -71,6 +71,7 @@ def _plan_image(
     tried = _ladder(run, first)
     if first["output_sha256"] in written:
         tried = tuple(step for step in tried if not _is_the_same_again(run, step))
+    tried = tried[: MAX_ATTEMPTS - 1]
     steps = tuple((_attempt_id(run, first, strategy), strategy) for strategy in tried)
     return FlaggedImage(
         row=first,
@@ -122,7 +123,7 @@ def _attempt_id(run: Run, row: Row, strategy: Restyling) -> str:
 
 
 def _ladder(run: Run, row: Row) -> tuple[Restyling, ...]:
-    return ladder(row["reason"], run.pack.checkpoints)[: MAX_ATTEMPTS - 1]
+    return ladder(row["reason"], run.pack.checkpoints)
 
 
 def _is_calibrated(run: Run) -> bool:

@@ -40,31 +40,31 @@ STRATEGIES: tuple[Restyling, ...] = (
     _TO_STYLE,
 )
 _COSTS = {step.name: step.cost for step in STRATEGIES}
-_DEFAULT: tuple[Restyling, ...] = (_RERUN, _OTHER, _AVERAGE)
+_DEFAULT: tuple[Restyling, ...] = (_RERUN, _OTHER, _BEST, _AVERAGE)
 # A blend and a restored structure are offered only where content is missing: they would make a
-# passthrough worse. No ladder is longer than what an image is given: see `pipelines.correct`.
+# passthrough worse. How many of a ladder an image is given: see `pipelines.correction_plan`.
 _LADDERS: dict[str, tuple[Restyling, ...]] = {
-    "passthrough": (_RERUN, _NORMALISED, _SECOND, _TO_STYLE),
-    "blur": (_RERUN, _OTHER, _STRUCTURE, _TO_CONTENT),
-    "wrong_image": (_RERUN, _BLEND, _OTHER, _TO_CONTENT),
+    "passthrough": (_RERUN, _NORMALISED, _OTHER, _SECOND, _TO_STYLE),
+    "blur": (_RERUN, _STRUCTURE, _OTHER, _BEST, _TO_CONTENT),
+    "wrong_image": (_RERUN, _BLEND, _OTHER, _BEST, _TO_CONTENT),
     "color_cast": (_RERUN, _OTHER, _EXPECTED, _COLOURS),
     "exposure": (_RERUN, _NORMALISED, _OTHER, _EXPECTED),
-    "inverted": (_RERUN, _OTHER, _EXPECTED),
+    "inverted": (_RERUN, _OTHER, _BEST, _EXPECTED),
     "blob": (_RERUN, _OTHER, _REGION, _AVERAGE),
     "blank": (_RERUN, _OTHER, _REGION, _AVERAGE),
     "patch": (_RERUN, _OTHER, _REGION, _AVERAGE),
-    "unknown": (_RERUN, _BLEND, _OTHER),
+    "unknown": (_RERUN, _BLEND, _OTHER, _BEST),
 }
 
 
 def ladder(reason: str | None, checkpoints: tuple[str, ...]) -> tuple[Restyling, ...]:
     """Strategies for a reason in the order to try them: cheapest first.
 
-    Those that need a checkpoint the style does not have are left out. A style that kept its best
-    checkpoint beside its last is tried with that one; others with an early one.
+    Those that need a checkpoint the style does not have are left out; where there is no early one,
+    the best one takes its place.
     """
     wanted = _LADDERS.get(reason or "unknown", _DEFAULT)
-    if "best" in checkpoints:
+    if "early" not in checkpoints and _BEST not in wanted:
         wanted = tuple(_BEST if step is _OTHER else step for step in wanted)
     usable = (step for step in wanted if set(step.checkpoints) <= set(checkpoints))
     return tuple(sorted(usable, key=lambda step: step.cost))

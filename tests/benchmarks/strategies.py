@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--severity", type=float, default=4.0)
     parser.add_argument("--max-side", type=int, default=480)
     parser.add_argument("--where", nargs="+", default=["file", "network"])
+    parser.add_argument("--kinds", nargs="+", help="only these kinds of faults")
     parser.add_argument("--table", type=Path, help="keep every try as Parquet")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -98,6 +99,8 @@ def _faults(
         if where not in arguments.where:
             continue
         for kind in kinds:
+            if arguments.kinds and kind not in arguments.kinds:
+                continue
             for _ in range(arguments.each):
                 yield _fault(
                     pack, photos, clean, where, kind, place % len(photos), arguments.severity

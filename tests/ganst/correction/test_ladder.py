@@ -12,10 +12,10 @@ ALL = ("final", "early", "best")
 
 
 @pytest.mark.parametrize("reason", [*FAULTS, "unknown", "unreadable", None])
-def test_a_ladder_goes_from_cheap_to_dear_and_stays_within_four_steps(reason):
+def test_a_ladder_goes_from_cheap_to_dear_and_never_twice_the_same(reason):
     steps = ladder(reason, ("final", "early"))
     costs = [step.cost for step in steps]
-    assert 1 <= len(steps) <= 4
+    assert 1 <= len(steps) <= 5
     assert costs == sorted(costs)
     assert len(set(steps)) == len(steps)
 
@@ -42,10 +42,13 @@ def test_every_strategy_is_on_some_ladder():
     assert offered == set(STRATEGIES)
 
 
-def test_the_best_checkpoint_comes_before_an_early_one():
-    names = [step.name for step in ladder("blur", ALL)]
-    assert "best_checkpoint" in names
-    assert "other_checkpoint" not in names
+def test_without_an_early_checkpoint_the_best_one_takes_its_place():
+    for reason in (*FAULTS, None):
+        names = [step.name for step in ladder(reason, ("final", "best"))]
+        assert names.count("best_checkpoint") == 1
+        assert "other_checkpoint" not in names
+        both = [step.name for step in ladder(reason, ALL)]
+        assert "other_checkpoint" in both
 
 
 def test_training_on_the_image_is_the_last_resort():
