@@ -11,7 +11,7 @@ from upath import UPath
 from flows.datasets import DatasetOutcome
 from flows.notify import find_fault
 from flows.stages import Outcome
-from flows.wording import dataset_lines, unjudged
+from flows.wording import dataset_lines, in_line, unjudged
 from pipelines.storage import open_root
 
 MAX_ROWS = 50
@@ -91,8 +91,7 @@ def as_markdown(outcome: Outcome) -> str:
     lines += [f"Note: {note}." for stage in outcome.stages for note in stage.notes]
     if summary.alarm.sentence:
         lines.append(f"**Alarm ({summary.alarm.state})**: {summary.alarm.sentence}.")
-    if unjudged(outcome):
-        lines.append(unjudged(outcome))
+    lines += [sentence for sentence in (in_line(outcome), unjudged(outcome)) if sentence]
     if summary.reasons:
         listed = [f"| {name} | {count} |" for name, count in summary.reasons.items()]
         lines.append("\n".join(["| reason | images |", "| --- | ---: |", *listed]))

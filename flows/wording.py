@@ -27,6 +27,7 @@ def outcome_lines(outcome: Outcome) -> str:
     if summary.alarm.sentence:
         lines.append(f"note   {summary.alarm.sentence}")
     lines += [
+        f"note   {in_line(outcome)}" if in_line(outcome) else "",
         uncorrected(outcome),
         unjudged(outcome),
         _work(outcome),
@@ -46,6 +47,15 @@ def uncorrected(outcome: Outcome) -> str:
         f"note   {flagged} flagged outputs are not corrected; only a Prefect server that stays has"
         f" triggers for that. By hand: ganst correct {outcome.run}"
     )
+
+
+def in_line(outcome: Outcome) -> str:
+    """That flagged outputs were seen to in this run; empty where nothing was, or that is no news."""
+    flagged = outcome.summary.flagged_first
+    if not flagged or not {"score", "correct"} <= {stage.stage for stage in outcome.stages}:
+        return ""
+    outputs = "1 flagged output was" if flagged == 1 else f"{flagged} flagged outputs were"
+    return f"{outputs} seen to in line, right after the scores: no event was waited for"
 
 
 def unjudged(outcome: Outcome) -> str:

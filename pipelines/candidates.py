@@ -2,20 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from torch import Tensor
 
 from ganst.correction.acceptance import Bench, Parent, Verdict, try_candidate
 from ganst.correction.ladder import parameters
-from ganst.correction.strategies import Restyling
+from ganst.correction.strategies import NotApplicableError, Restyling, Subject
 from ganst.scoring.calibration import Judgement
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import SCORER_VERSION
 from pipelines.delivery import encode_output
-from pipelines.errors import UnstylizableImageError
+from pipelines.errors import StaleSourceError, UndecodableImageError, UnstylizableImageError
 from pipelines.images import DecodedImage, decode, encode
 from pipelines.judging import (
     JUDGEMENT_FIELDS,
@@ -26,7 +27,9 @@ from pipelines.judging import (
 )
 from pipelines.runs import RunFolder
 from pipelines.schema import attempts_schema
-from pipelines.styles import open_stylizer
+from pipelines.storage import open_root
+from pipelines.stylist import WorkerStylist
+from pipelines.stylize import read_source
 
 Row = dict[str, Any]
 
@@ -37,7 +40,7 @@ class FlaggedImage:
 
     row: Row
     steps: tuple[tuple[str, Restyling], ...]  # attempt id and strategy, in the order to try
-    donor: str | None  # output path of another source
+    others: tuple[Row, ...]  # first attempts of other sources, whose outputs are good
     refused: frozenset[str] = frozenset()  # attempts that passed, and a person found bad
     forced: bool = False  # a person found the first output bad
 
@@ -56,12 +59,14 @@ def try_ladder(
     """Candidates and their rows, in order; a candidate that cannot be made has a row as well."""
     siblings: list[Tensor] = []
     parent = _parent(image, job, folder)
+    good = cache(lambda: read_pairs(image.others, job, folder))
+    subject = Subject(source=photo.pixels, flagged=parent.pixels, good=good)
     for index, (key, strategy) in enumerate(image.steps):
         try:
-            candidate = _make(strategy, photo, image.row["output"], job)
-            bench = _bench(key, image, job, folder)
+            candidate = _make(strategy, subject, photo, image.row["output"], job)
+            bench = _bench(key, strategy, good(), job)
             verdict = try_candidate(photo.pixels, candidate.pixels, parent, siblings, bench)
-        except (UnstylizableImageError, UnsupportedImageError) as error:
+        except (UnstylizableImageError, UnsupportedImageError, NotApplicableError) as error:
             yield None, _refused_row(image, index, str(error))
             continue
         siblings.append(candidate.pixels)
@@ -75,27 +80,41 @@ def all_refused(image: FlaggedImage, why: str) -> list[Row]:
     return [_refused_row(image, index, why) for index in range(len(image.steps))]
 
 
-def _make(strategy: Restyling, photo: DecodedImage, output: str, job: OutputsJob) -> Candidate:
+def read_pairs(
+    rows: Sequence[Row], job: OutputsJob, folder: RunFolder
+) -> tuple[tuple[Tensor, Tensor], ...]:
+    """Photos and first outputs of attempts; those that cannot be read any more are left out."""
+    found = []
+    for row in rows:
+        output, _ = read_output(first_output(folder, row["output"]), job.max_pixels)
+        try:
+            photo = read_photo(row, job)
+        except (StaleSourceError, UndecodableImageError):
+            continue
+        if output and output.pixels.shape == photo.pixels.shape:
+            found.append((photo.pixels, output.pixels))
+    return tuple(found)
+
+
+def read_photo(row: Mapping[str, Any], job: OutputsJob) -> DecodedImage:
+    """The photo of an attempt, as it was stylized.
+
+    Raises:
+        StaleSourceError: It is gone or has other bytes.
+        UndecodableImageError: It cannot be decoded.
+
+    """
+    source, sha256 = row["source"], row["source_sha256"]
+    return read_source(open_root(job.photos), source, sha256, job.max_pixels, job.max_side)
+
+
+def _make(
+    strategy: Restyling, subject: Subject, photo: DecodedImage, output: str, job: OutputsJob
+) -> Candidate:
     """Run a strategy and read its file back, so that what is judged is what is delivered."""
-    pixels = strategy.produce(photo.pixels, _stylist(job))
+    pixels = strategy.produce(subject, WorkerStylist(job.judge))
     data = encode_output(pixels, photo, output, job.delivery)
     return Candidate(data=data, pixels=decode(data, max_pixels=job.max_pixels).pixels)
-
-
-def _stylist(job: OutputsJob) -> Callable[..., Tensor]:
-    def stylize(image: Tensor, *, checkpoint: str, precision: str) -> Tensor:
-        judge = job.judge
-        stylizer = open_stylizer(
-            judge.style_path,
-            judge.style_digest,
-            checkpoint,
-            precision,
-            judge.strength,
-            judge.memory_mb,
-        )
-        return stylizer.stylize([image])[0]
-
-    return stylize
 
 
 def _parent(image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> Parent:
@@ -109,18 +128,18 @@ def _parent(image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> Parent:
     )
 
 
-def _bench(key: str, image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> Bench:
+def _bench(
+    key: str, strategy: Restyling, good: Sequence[tuple[Tensor, Tensor]], job: OutputsJob
+) -> Bench:
     known = load_calibration(job.judge.style_path)
     assert known is not None, "only calibrated runs are planned"
-    donor = None
-    if image.donor:
-        donor, _ = read_output(first_output(folder, image.donor), job.max_pixels)
     return Bench(
         calibration=known[0],
         alpha=job.judge.alpha,
-        donor=donor.pixels if donor else None,
+        others=good,
         recompress=_recompress,
         key=key,
+        ignored=strategy.used_as_loss,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from upath import UPath
 
-from pipelines.candidates import FlaggedImage, Row, all_refused, try_ladder
+from pipelines.candidates import FlaggedImage, Row, all_refused, read_photo, try_ladder
 from pipelines.cluster import count_workers, shared_cluster
 from pipelines.config import ComputeConfig
 from pipelines.correction_budget import (
@@ -43,7 +43,7 @@ from pipelines.schema import attempts_schema
 from pipelines.selection import EVERYTHING, Selection, check_reasons
 from pipelines.shards import Shard, ShardCount, plan_shards, run_shards
 from pipelines.storage import commit_bytes, open_root, read_bytes
-from pipelines.stylize import one_thread, read_source
+from pipelines.stylize import one_thread
 from pipelines.summary import alarm_of
 
 STAGE = "correct"
@@ -196,13 +196,7 @@ def correct_shard(shard: Shard[FlaggedImage], job: OutputsJob) -> ShardCount:
 def _correct_image(image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> list[Row]:
     """Try the ladder until a candidate is accepted; deliver it, or quarantine the first output."""
     try:
-        photo = read_source(
-            open_root(job.photos),
-            image.row["source"],
-            image.row["source_sha256"],
-            job.max_pixels,
-            job.max_side,
-        )
+        photo = read_photo(image.row, job)
     except (StaleSourceError, UndecodableImageError) as error:
         return all_refused(image, f"the photo cannot be read: {error}")
     rows: list[Row] = []

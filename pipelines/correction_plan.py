@@ -1,11 +1,11 @@
 """What there is to correct in a run: flagged first outputs, each with its ladder."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from types import MappingProxyType
 
 from ganst.correction.ladder import ladder, parameters
-from ganst.correction.strategies import Restyling
+from ganst.correction.strategies import Rerun, Restyling
 from ganst.scoring.columns import SCORER_VERSION
 from pipelines.attempts import attempts_by_source
 from pipelines.candidates import FlaggedImage, Row
@@ -15,9 +15,11 @@ from pipelines.reviews import Verdicts, key_of
 from pipelines.runs import Run, attempt_id, first_params
 from pipelines.schema import CATALOG
 from pipelines.shards import Key
+from pipelines.stylized import read_stylized
 from pipelines.video.signature import VIDEO
 
-MAX_ATTEMPTS = 4  # of an image, the first one included
+MAX_ATTEMPTS = 5  # of an image, the first one included
+NUM_OTHERS = 3  # good outputs that an image is given for comparison
 
 
 def current_attempts(run: Run) -> dict[str, list[Row]]:
@@ -53,23 +55,28 @@ def plan_corrections(
     if not _is_calibrated(run):
         return []
     good = sorted(source for source, row in firsts.items() if not row["flagged"])
+    written = _written_by_the_network(run)
     bad = (source for source, row in sorted(firsts.items()) if _is_bad(row, verdicts))
     planned = (
-        _plan_image(run, attempts[source], verdicts, donor=_donor(source, good, firsts))
+        _plan_image(run, attempts[source], verdicts, written, _others(source, good, firsts))
         for source in bad
     )
     return [image for image in planned if image.steps]
 
 
 def _plan_image(
-    run: Run, rows: list[Row], verdicts: Verdicts, *, donor: str | None
+    run: Run, rows: list[Row], verdicts: Verdicts, written: Container[str], others: tuple[Row, ...]
 ) -> FlaggedImage:
     first = rows[0]
-    steps = tuple((_attempt_id(run, first, strategy), strategy) for strategy in _ladder(run, first))
+    tried = _ladder(run, first)
+    if first["output_sha256"] in written:
+        tried = tuple(step for step in tried if not _is_the_same_again(run, step))
+    tried = tried[: MAX_ATTEMPTS - 1]
+    steps = tuple((_attempt_id(run, first, strategy), strategy) for strategy in tried)
     return FlaggedImage(
         row=first,
         steps=steps,
-        donor=donor,
+        others=others,
         refused=frozenset(key for key, _ in steps if _is_refused(rows, key, verdicts)),
         forced=key_of(first) in verdicts,
     )
@@ -86,11 +93,21 @@ def _is_refused(rows: list[Row], attempt: str, verdicts: Verdicts) -> bool:
     return any(key_of(row) in verdicts and _is_bad(row, verdicts) for row in mine)
 
 
-def _donor(source: str, good: Sequence[str], firsts: Mapping[str, Row]) -> str | None:
-    """Output path of the next source whose output is good: correction will not touch it."""
+def _others(source: str, good: Sequence[str], firsts: Mapping[str, Row]) -> tuple[Row, ...]:
+    """The next sources whose outputs are good, round about: correction will not touch those."""
     following = bisect_right(good, source)
-    others = [*good[following : following + 1], *good[:2]]
-    return next((firsts[name]["output"] for name in others if name != source), None)
+    names = [*good[following:], *good[:following]][: NUM_OTHERS + 1]
+    return tuple(firsts[name] for name in names if name != source)[:NUM_OTHERS]
+
+
+def _written_by_the_network(run: Run) -> frozenset[str]:
+    """Digests of outputs as the network gave them: what has another one was damaged since."""
+    return frozenset(read_stylized(run.folder)["output_sha256"].drop_null().to_pylist())
+
+
+def _is_the_same_again(run: Run, strategy: Restyling) -> bool:
+    """Whether it would give the bytes of a first output that nobody has touched since."""
+    return isinstance(strategy, Rerun) and strategy.precision == run.precision
 
 
 def _attempt_id(run: Run, row: Row, strategy: Restyling) -> str:
@@ -106,7 +123,7 @@ def _attempt_id(run: Run, row: Row, strategy: Restyling) -> str:
 
 
 def _ladder(run: Run, row: Row) -> tuple[Restyling, ...]:
-    return ladder(row["reason"], run.pack.checkpoints)[: MAX_ATTEMPTS - 1]
+    return ladder(row["reason"], run.pack.checkpoints)
 
 
 def _is_calibrated(run: Run) -> bool:

@@ -5,44 +5,67 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ganst.correction.retouching import CheckpointColours, NormalisedInput, RestoredStructure
+from ganst.correction.colours import CheckpointColours, ExpectedColours
+from ganst.correction.regions import RegionRepair
+from ganst.correction.retouching import NormalisedInput, RestoredStructure, StrengthBlend
 from ganst.correction.strategies import (
+    BestCheckpoint,
     OtherCheckpoint,
     Rerun,
     Restyling,
     SecondPass,
     ShiftAverage,
-    StrengthBlend,
 )
+from ganst.correction.tuning import FineTuned
 
-_RERUN, _OTHER, _AVERAGE, _BLEND = Rerun(), OtherCheckpoint(), ShiftAverage(), StrengthBlend()
-_SECOND, _NORMALISED = SecondPass(), NormalisedInput()
-_STRUCTURE, _COLOURS = RestoredStructure(), CheckpointColours()
+_RERUN, _OTHER, _BEST = Rerun(), OtherCheckpoint(), BestCheckpoint()
+_AVERAGE, _SECOND, _REGION = ShiftAverage(), SecondPass(), RegionRepair()
+_NORMALISED, _BLEND, _STRUCTURE = NormalisedInput(), StrengthBlend(), RestoredStructure()
+_EXPECTED, _COLOURS = ExpectedColours(), CheckpointColours()
+_TO_CONTENT, _TO_STYLE = FineTuned(towards="content"), FineTuned(towards="style")
 
-_COSTS = {
-    step.name: step.cost
-    for step in (_RERUN, _OTHER, _AVERAGE, _BLEND, _SECOND, _NORMALISED, _STRUCTURE, _COLOURS)
-}
-_DEFAULT: tuple[Restyling, ...] = (_RERUN, _OTHER, _AVERAGE)
+STRATEGIES: tuple[Restyling, ...] = (
+    _RERUN,
+    _OTHER,
+    _BEST,
+    _AVERAGE,
+    _SECOND,
+    _REGION,
+    _NORMALISED,
+    _BLEND,
+    _STRUCTURE,
+    _EXPECTED,
+    _COLOURS,
+    _TO_CONTENT,
+    _TO_STYLE,
+)
+_COSTS = {step.name: step.cost for step in STRATEGIES}
+_DEFAULT: tuple[Restyling, ...] = (_RERUN, _OTHER, _BEST, _AVERAGE)
 # A blend and a restored structure are offered only where content is missing: they would make a
-# passthrough worse. No ladder is longer than what an image is given: see `pipelines.correct`.
+# passthrough worse. How many of a ladder an image is given: see `pipelines.correction_plan`.
 _LADDERS: dict[str, tuple[Restyling, ...]] = {
-    "passthrough": (_RERUN, _NORMALISED, _SECOND),
-    "blur": (_RERUN, _BLEND, _STRUCTURE),
-    "wrong_image": (_RERUN, _BLEND, _OTHER),
-    "color_cast": (_RERUN, _OTHER, _COLOURS),
-    "exposure": (_RERUN, _NORMALISED, _OTHER),
-    "inverted": (_RERUN, _OTHER, _BLEND),
-    "unknown": (_RERUN, _BLEND, _OTHER),
+    "passthrough": (_RERUN, _NORMALISED, _OTHER, _SECOND, _TO_STYLE),
+    "blur": (_RERUN, _STRUCTURE, _OTHER, _BEST, _TO_CONTENT),
+    "wrong_image": (_RERUN, _BLEND, _OTHER, _BEST, _TO_CONTENT),
+    "color_cast": (_RERUN, _OTHER, _EXPECTED, _COLOURS),
+    "exposure": (_RERUN, _NORMALISED, _OTHER, _EXPECTED),
+    "inverted": (_RERUN, _OTHER, _BEST, _EXPECTED),
+    "blob": (_RERUN, _OTHER, _REGION, _AVERAGE),
+    "blank": (_RERUN, _OTHER, _REGION, _AVERAGE),
+    "patch": (_RERUN, _OTHER, _REGION, _AVERAGE),
+    "unknown": (_RERUN, _BLEND, _OTHER, _BEST),
 }
 
 
 def ladder(reason: str | None, checkpoints: tuple[str, ...]) -> tuple[Restyling, ...]:
     """Strategies for a reason in the order to try them: cheapest first.
 
-    Those that need a checkpoint the style does not have are left out.
+    Those that need a checkpoint the style does not have are left out; where there is no early one,
+    the best one takes its place.
     """
     wanted = _LADDERS.get(reason or "unknown", _DEFAULT)
+    if "early" not in checkpoints and _BEST not in wanted:
+        wanted = tuple(_BEST if step is _OTHER else step for step in wanted)
     usable = (step for step in wanted if set(step.checkpoints) <= set(checkpoints))
     return tuple(sorted(usable, key=lambda step: step.cost))
 

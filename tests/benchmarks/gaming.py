@@ -1,17 +1,20 @@
 """Can the acceptance test be gamed? Hundreds of bad candidates an image; none of them may pass.
 
-    PYTHONPATH=. python tests/benchmarks/gaming.py --photos DIR [--style vangogh] [--limit N]
+    PYTHONPATH=. python tests/benchmarks/gaming.py --photos DIR [--styles vangogh ukiyoe] [--limit N]
 
 Candidates are photos, filtered photos, blends, other images, degraded outputs, and outputs pushed
 towards a better score step by step. Each is offered twice: in place of a flagged output (inverted),
 and in place of a passthrough, which it need not beat by much. Prints how many of each kind passed,
-and how many good outputs did: a test that refuses everything is safe and useless.
+and how many good outputs did: a test that refuses everything is safe and useless. `--seed` takes
+other photos of the folder and other noise.
 """
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import torch
 import torch.nn.functional as F
@@ -33,31 +36,40 @@ def main() -> None:
     """Print counts by kind."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="a flat folder")
-    parser.add_argument("--style", default="vangogh")
-    parser.add_argument("--limit", type=int, default=4)
+    parser.add_argument("--styles", nargs="+", default=["vangogh", "ukiyoe"])
+    parser.add_argument("--limit", type=int, default=4, help="photos")
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    path = find_style(arguments.style, None)
-    pack = load_stylepack(path)
-    found = load_calibration(str(path))
+    files = sorted(file for file in arguments.photos.iterdir() if file.is_file())
+    photos = [_open(file) for file in Random(arguments.seed).sample(files, arguments.limit + 1)]
+    for style in arguments.styles:
+        game(style, photos, arguments.seed)
+
+
+def game(style: str, photos: Sequence[Tensor], seed: int) -> None:
+    """Offer every bad candidate of all photos but the last, and the good outputs."""
+    path = find_style(style, None)
+    pack, found = load_stylepack(path), load_calibration(str(path))
     if found is None:
-        parser.exit(2, f"style {pack.name} has no calibration\n")
+        raise SystemExit(f"style {pack.name} has no calibration")
     stylizer = open_stylizer(str(path), pack.digest, "final", "fp32", 1.0)
-    photos = [_open(file) for file in sorted(arguments.photos.iterdir())[: arguments.limit + 1]]
     outputs = [_recompressed(output) for output in stylizer.stylize(photos)]
     tried, passed, good = Counter(), Counter(), Counter()
     for index, (photo, output) in enumerate(zip(photos[:-1], outputs[:-1], strict=True)):
-        donor = outputs[index + 1]
+        others = [(photos[index + 1], outputs[index + 1])]
         score = partial(_anomaly, found[0], photo)
+        bad = list(bad_candidates(photo, output, others[0][1], score, seed=seed))
         for parent in (255 - output, photo):
-            good[_offer(found[0], photo, output, parent, donor).accepted] += 1
-            for kind, candidate in bad_candidates(photo, output, donor, score):
-                verdict = _offer(found[0], photo, candidate, parent, donor)
+            good[_offer(found[0], photo, output, parent, others).accepted] += 1
+            for kind, candidate in bad:
+                verdict = _offer(found[0], photo, candidate, parent, others)
                 tried[kind] += 1
                 passed[kind] += verdict.accepted
                 if verdict.accepted:
-                    print(f"accepted: {kind}, {describe(candidate, photo, output)}")
+                    print(f"accepted: {kind}, {describe(candidate, photo, output)}", flush=True)
         print(f"image {index + 1}: {tried.total()} tried, {passed.total()} accepted", flush=True)
+    print(f"style {pack.name} {pack.digest[:12]}")
     for kind, count in tried.items():
         print(f"  {kind:26} {passed[kind]:4} of {count} accepted")
     print(f"  {'good outputs':26} {good[True]:4} of {good.total()} accepted")
@@ -70,14 +82,18 @@ def describe(candidate: Tensor, photo: Tensor, output: Tensor) -> str:
 
 
 def _offer(
-    calibration: Calibration, photo: Tensor, candidate: Tensor, flagged: Tensor, donor: Tensor
+    calibration: Calibration,
+    photo: Tensor,
+    candidate: Tensor,
+    flagged: Tensor,
+    others: Sequence[tuple[Tensor, Tensor]],
 ) -> Verdict:
     parent = Parent(
         pixels=flagged,
         judgement=calibration.judge(measure(photo, flagged, calibration.reference), "key"),
     )
     bench = Bench(
-        calibration=calibration, alpha=0.05, donor=donor, recompress=_recompressed, key="key"
+        calibration=calibration, alpha=0.05, others=others, recompress=_recompressed, key="key"
     )
     return try_candidate(photo, candidate.contiguous(), parent, (), bench)
 

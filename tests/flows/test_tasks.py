@@ -119,6 +119,19 @@ def test_what_is_flagged_and_not_corrected_is_said_with_the_way_to_correct_it():
     assert sentence not in outcome_lines(replace(_outcome(), stages=(stage,)))
 
 
+def test_a_run_that_corrects_after_its_scores_says_that_it_did_so_in_line():
+    sentence = "1 flagged output was seen to in line"
+    stages = tuple(
+        StageSummary(stage=name, total=1, done=1, skipped=0, rejected=0, failed=(), seconds=0.0)
+        for name in ("score", "correct")
+    )
+    outcome = replace(_outcome(), stages=stages)
+    assert sentence in outcome_lines(outcome)
+    assert sentence in as_markdown(outcome)
+    assert sentence not in outcome_lines(replace(outcome, stages=stages[1:]))
+    assert sentence not in outcome_lines(_outcome())
+
+
 def test_a_run_is_one_resource_whatever_its_path_looks_like():
     first, second = resource("/runs/ä b"), resource("/runs/2")
     assert first["prefect.resource.id"] != second["prefect.resource.id"]

@@ -1,5 +1,7 @@
 """What is slow to make, made once: a small calibrated style, and a bulk job done undisturbed."""
 
+from pathlib import Path
+
 import pytest
 
 from ganst.models.stylepack import CALIBRATION_FILE, StylePack
@@ -12,7 +14,11 @@ from tests.pipelines.scenes import make_scenes
 
 @pytest.fixture(scope="session")
 def calibrated_pack(tmp_path_factory: pytest.TempPathFactory) -> StylePack:
-    folder = tmp_path_factory.mktemp("calibrated")
+    return make_calibrated_pack(tmp_path_factory.mktemp("calibrated"))
+
+
+def make_calibrated_pack(folder: Path) -> StylePack:
+    folder.mkdir(parents=True, exist_ok=True)
     pack = make_style(folder)
     photos, paintings = (
         make_scenes(folder / "photos", 44),

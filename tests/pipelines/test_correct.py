@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,16 @@ from ganst.models.stylepack import StylePack
 from pipelines import correct as correct_module
 from pipelines import correction_budget, correction_plan
 from pipelines.attempts import read_attempts
+from pipelines.candidates import read_pairs
 from pipelines.config import ComputeConfig
 from pipelines.correct import correct, systemic_fault
+from pipelines.correction_plan import current_attempts, plan_corrections
 from pipelines.ingest import ingest
+from pipelines.judging import outputs_job
 from pipelines.parquet import list_parts
 from pipelines.report import write_report
 from pipelines.review_import import import_reviews
+from pipelines.reviews import read_verdicts
 from pipelines.runs import Run
 from pipelines.score import score
 from pipelines.stylize import stylize
@@ -238,6 +243,34 @@ def test_after_a_person_refused_a_correction_the_ladder_goes_on_behind_it(damage
     assert after[-1]["attempt_no"] == 3
     assert delivered(damaged_run, "images").get("a0.png") != refused
     assert correct(damaged_run, SERIAL).done == 0
+
+
+def test_what_is_as_the_network_wrote_it_is_not_run_again_in_the_same_way(damaged_run):
+    say(damaged_run, "b1.png", "bad")
+    verdicts = read_verdicts(damaged_run.folder)
+    planned = {
+        image.row["source"]: [strategy.name for _, strategy in image.steps]
+        for image in plan_corrections(damaged_run, current_attempts(damaged_run), verdicts)
+    }
+    assert planned["a0.png"][0] == "rerun_fp32"  # somebody inverted it
+    assert planned["b1.png"]
+    assert "rerun_fp32" not in planned["b1.png"]
+    halved = replace(damaged_run, precision="bf16")
+    planned = {
+        image.row["source"]: image.steps[0][1].name
+        for image in plan_corrections(halved, current_attempts(halved), verdicts)
+    }
+    assert planned == {"a0.png": "rerun_fp32", "b1.png": "rerun_fp32"}
+
+
+def test_an_image_is_compared_with_good_outputs_of_other_photos(damaged_run):
+    (image,) = plan_corrections(damaged_run, current_attempts(damaged_run))
+    assert [row["source"] for row in image.others] == ["b1.png", "c2.png"]
+    job = outputs_job(damaged_run)
+    pairs = read_pairs(image.others, job, damaged_run.folder)
+    assert all(photo.shape == output.shape for photo, output in pairs)
+    (Path(job.photos) / "b1.png").write_bytes(b"gone")
+    assert len(read_pairs(image.others, job, damaged_run.folder)) == len(pairs) - 1 == 1
 
 
 @pytest.fixture

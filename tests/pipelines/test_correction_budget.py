@@ -19,7 +19,7 @@ def image(p: float | None = 0.01, *, source: str = "", forced: bool = False) -> 
     source = source or f"photo{next(_names):05}"
     steps = tuple((f"{source}/{step.name}", step) for step in (RERUN, OTHER))
     row = {"source": source, "p_anomaly": p}
-    return FlaggedImage(row=row, steps=steps, donor=None, forced=forced)
+    return FlaggedImage(row=row, steps=steps, others=(), forced=forced)
 
 
 def tries(flagged: FlaggedImage, *decisions: str) -> list[Row]:

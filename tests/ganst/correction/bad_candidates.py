@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganst.correction.retouching import transport_colours
+from ganst.correction.colours import transport_colours
 from ganst.correction.strategies import to_pixels
 from ganst.scoring.canonical import blur
 
@@ -19,16 +19,18 @@ Score = Callable[[Tensor], float]  # of a candidate; small is good
 
 
 def bad_candidates(
-    photo: Tensor, output: Tensor, donor: Tensor, score: Score
+    photo: Tensor, output: Tensor, donor: Tensor, score: Score, *, seed: int = 0
 ) -> Iterator[tuple[str, Tensor]]:
     """Each with its kind; `donor` is a good output of another photo."""
     yield from (("the photo, filtered", image) for image in filtered_photos(photo, output))
     yield from (("a blend", image) for image in blends(photo, output))
     yield from (("degraded", image) for image in degraded(output))
     yield from (("another image", image) for image in others(photo, donor))
-    yield from (("a nudged photo", image) for image in nudged(photo, score))
+    yield from (("a nudged photo", image) for image in nudged(photo, score, seed=seed))
     half = to_pixels(torch.lerp(photo.float(), output.float(), 0.5))
-    yield from (("a nudged blend", image) for image in nudged(half, score))
+    yield from (("a nudged blend", image) for image in nudged(half, score, seed=seed))
+    smooth = to_pixels(blur(output.float(), 2.5))
+    yield from (("a nudged blur", image) for image in nudged(smooth, score, seed=seed))
 
 
 def filtered_photos(photo: Tensor, output: Tensor) -> Iterator[Tensor]:
@@ -59,7 +61,7 @@ def painted_over(image: Tensor) -> Iterator[Tensor]:
 
 
 def blends(photo: Tensor, output: Tensor) -> Iterator[Tensor]:
-    """Photo and output mixed: by pixels, by light and colour, by fine and coarse, by halves."""
+    """Photo and output mixed: by pixels, by light and colour, by fine and coarse, by places."""
     recoloured = transport_colours(photo.float(), output.float())
     for share in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6):
         yield to_pixels(torch.lerp(photo.float(), output.float(), share))
@@ -71,6 +73,7 @@ def blends(photo: Tensor, output: Tensor) -> Iterator[Tensor]:
         coarse_in, coarse_out = blur(photo.float(), sigma), blur(output.float(), sigma)
         yield to_pixels(photo.float() - coarse_in + coarse_out)
         yield to_pixels(output.float() - coarse_out + coarse_in)
+    yield from (_pasted(output, photo, share) for share in (0.5, 0.7))
     for dim in (1, 2):
         half = photo.shape[dim] // 2
         for a, b in ((photo, output), (output, photo)):
@@ -116,12 +119,12 @@ def others(photo: Tensor, donor: Tensor) -> Iterator[Tensor]:
     yield to_pixels(F.interpolate(torch.rand(1, 3, 6, 6, generator=rng) * 255, size=size)[0])
 
 
-def nudged(start: Tensor, score: Score, *, tries: int = 30) -> Iterator[Tensor]:
+def nudged(start: Tensor, score: Score, *, seed: int = 0, tries: int = 30) -> Iterator[Tensor]:
     """A random search for a better score from `start`: what it has after every second step.
 
     Each step tries a pattern of another scale and colour and keeps it where the score falls.
     """
-    rng = torch.Generator().manual_seed(3)
+    rng = torch.Generator().manual_seed(3 + seed)
     best, image = float("inf"), start.float()
     for step in range(tries):
         sigma = (0.6, 1.5, 4.0)[step % 3]
@@ -138,6 +141,17 @@ def _grid(image: Tensor, period: int) -> Tensor:
     grid = torch.zeros_like(image)
     grid[:, ::period] = 1
     return grid
+
+
+def _pasted(output: Tensor, photo: Tensor, share: float) -> Tensor:
+    """The output with the photo left in the middle, `share` of either side."""
+    height, width = photo.shape[1:]
+    tall, wide = round(share * height), round(share * width)
+    top, left = (height - tall) // 2, (width - wide) // 2
+    pasted = output.clone()
+    inside = (slice(None), slice(top, top + tall), slice(left, left + wide))
+    pasted[inside] = photo[inside]
+    return pasted
 
 
 def _in_blocks(image: Tensor, factor: int) -> Tensor:

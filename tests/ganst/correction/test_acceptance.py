@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ganst.correction import acceptance
 from ganst.correction.acceptance import (
     Bench,
     Parent,
@@ -12,8 +13,10 @@ from ganst.correction.acceptance import (
     decoys,
     try_candidate,
 )
+from ganst.scoring.calibration import FAMILIES
 from ganst.scoring.canonical import blur
 from ganst.scoring.measuring import measure
+from ganst.scoring.reference import StyleReference
 from tests.ganst.stand_in import requantised
 
 GOOD = 0  # a pair whose output is nowhere near a limit
@@ -25,7 +28,15 @@ def to_pixels(image: Tensor) -> Tensor:
 
 @pytest.fixture
 def try_it(stand_in):
-    def run(index: int, candidate: Tensor, flagged: Tensor, siblings: tuple = ()) -> Verdict:
+    def run(
+        index: int,
+        candidate: Tensor,
+        flagged: Tensor,
+        siblings: tuple = (),
+        *,
+        ignored: tuple[str, ...] = (),
+        other: int | None = None,
+    ) -> Verdict:
         photo, _ = stand_in.pair(index)
         calibration = stand_in.calibration
         columns = measure(photo, flagged, calibration.reference)
@@ -33,9 +44,10 @@ def try_it(stand_in):
         bench = Bench(
             calibration=calibration,
             alpha=0.05,
-            donor=stand_in.pair(index + 70)[1],
+            others=[stand_in.pair(index + 70 if other is None else other)],
             recompress=requantised,
             key="key",
+            ignored=ignored,
         )
         return try_candidate(photo, candidate, parent, siblings, bench)
 
@@ -135,3 +147,77 @@ def test_decoys_are_images_of_the_sources_size(stand_in):
     found = decoys(photo, output, donor)
     assert len(found) == 5
     assert all(decoy.shape == photo.shape for decoy in found.values())
+
+
+def test_a_candidate_of_another_size_is_an_error_not_a_verdict(stand_in, try_it):
+    _, output = stand_in.pair(GOOD)
+    with pytest.raises(ValueError, match="its candidate"):
+        try_it(GOOD, output[:, 1:], 255 - output)
+
+
+def test_a_column_that_is_no_number_is_refused(stand_in, try_it, monkeypatch):
+    _, output = stand_in.pair(GOOD)
+    real = acceptance.measure
+
+    def measured(source: Tensor, candidate: Tensor, reference: StyleReference) -> dict[str, float]:
+        columns = real(source, candidate, reference)
+        return columns | {"s_gain": float("nan")} if torch.equal(candidate, output) else columns
+
+    monkeypatch.setattr(acceptance, "measure", measured)
+    assert try_it(GOOD, output, 255 - output).reason == "columns that are no numbers: s_gain"
+
+
+def test_another_photos_output_is_refused_by_its_look_alone(stand_in):
+    (photo, output), (other_photo, other) = stand_in.pair(GOOD), stand_in.pair(5)
+    fitted = torch.nn.functional.interpolate(other[None], size=photo.shape[1:])[0]
+    told = acceptance._another_photos(photo, fitted, [(other_photo, other)])
+    assert told is not None
+    assert "another photo's output" in told
+    assert acceptance._another_photos(photo, output, [(other_photo, other)]) is None
+    # Two shots of one scene rightly come to about the same.
+    assert acceptance._another_photos(photo, output, [(photo, output)]) is None
+
+
+def test_what_was_optimised_does_not_speak_for_a_candidate(stand_in, try_it, monkeypatch):
+    # The flagged output is odd in its content columns alone: a candidate that was trained to mend
+    # those has nothing else to show for itself.
+    _, output = stand_in.pair(GOOD)
+    flagged = requantised(requantised(output))
+    real = acceptance.measure
+
+    def measured(source: Tensor, candidate: Tensor, reference: StyleReference) -> dict[str, float]:
+        columns = real(source, candidate, reference)
+        if not torch.equal(candidate, flagged):
+            return columns
+        return columns | {name: columns[name] + 1 for name in ("c_gms", "c_gms4", "c_hog")}
+
+    monkeypatch.setattr(acceptance, "measure", measured)
+    monkeypatch.setattr("tests.ganst.correction.test_acceptance.measure", measured)
+    trusted = try_it(GOOD, output, flagged)
+    assert trusted.accepted, trusted.reason
+    assert "no clear gain" in try_it(GOOD, output, flagged, ignored=("content",)).reason
+
+
+def test_leaving_columns_out_is_no_way_to_pass(stand_in, try_it):
+    for index in range(3):
+        _, output = stand_in.pair(index)
+        damaged = to_pixels(blur(output.float(), 4.0))
+        for family in FAMILIES:
+            assert not try_it(index, damaged, 255 - output, ignored=(family,)).accepted
+
+
+def test_a_judgement_without_columns_does_not_depend_on_them(stand_in):
+    photo, output = stand_in.pair(GOOD)
+    calibration = stand_in.calibration
+    bench = Bench(
+        calibration=calibration,
+        alpha=0.05,
+        others=[],
+        recompress=requantised,
+        key="key",
+        ignored=("color",),
+    )
+    columns = measure(photo, output, calibration.reference)
+    moved = columns | {name: columns[name] + 5 for name in columns if name.startswith("k_")}
+    assert bench.judge(moved).anomaly == pytest.approx(bench.judge(columns).anomaly)
+    assert calibration.judge(moved, "key").anomaly > calibration.judge(columns, "key").anomaly + 1

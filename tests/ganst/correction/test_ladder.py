@@ -3,34 +3,19 @@ from dataclasses import replace
 
 import pytest
 
-from ganst.correction.ladder import ladder, parameters
-from ganst.correction.retouching import CheckpointColours, NormalisedInput, RestoredStructure
-from ganst.correction.strategies import (
-    OtherCheckpoint,
-    Rerun,
-    SecondPass,
-    ShiftAverage,
-    StrengthBlend,
-)
+from ganst.correction.ladder import STRATEGIES, cost_of, ladder, parameters
+from ganst.correction.retouching import StrengthBlend
+from ganst.correction.tuning import FineTuned
 from ganst.scoring.faults import FAULTS
 
-ALL = (
-    Rerun(),
-    OtherCheckpoint(),
-    ShiftAverage(),
-    StrengthBlend(),
-    SecondPass(),
-    NormalisedInput(),
-    RestoredStructure(),
-    CheckpointColours(),
-)
+ALL = ("final", "early", "best")
 
 
 @pytest.mark.parametrize("reason", [*FAULTS, "unknown", "unreadable", None])
-def test_a_ladder_goes_from_cheap_to_dear_and_stays_within_three_steps(reason):
+def test_a_ladder_goes_from_cheap_to_dear_and_never_twice_the_same(reason):
     steps = ladder(reason, ("final", "early"))
     costs = [step.cost for step in steps]
-    assert 1 <= len(steps) <= 3
+    assert 1 <= len(steps) <= 5
     assert costs == sorted(costs)
     assert len(set(steps)) == len(steps)
 
@@ -38,8 +23,9 @@ def test_a_ladder_goes_from_cheap_to_dear_and_stays_within_three_steps(reason):
 @pytest.mark.parametrize("reason", list(FAULTS))
 def test_a_style_with_one_checkpoint_is_not_asked_for_another(reason):
     steps = ladder(reason, ("final",))
-    assert steps
     assert all(step.checkpoints == ("final",) for step in steps)
+    # A rerun is left out where it can change nothing; something has to be left then.
+    assert {step.name for step in steps} > {"rerun_fp32"}
 
 
 def test_a_passthrough_is_not_mended_by_mixing_the_photo_in():
@@ -49,11 +35,33 @@ def test_a_passthrough_is_not_mended_by_mixing_the_photo_in():
 
 
 def test_every_strategy_is_on_some_ladder():
-    offered = {step for reason in (*FAULTS, None) for step in ladder(reason, ("final", "early"))}
-    assert offered == set(ALL)
+    packs = [("final", "early"), ALL]
+    offered = {
+        step for reason in (*FAULTS, None) for pack in packs for step in ladder(reason, pack)
+    }
+    assert offered == set(STRATEGIES)
+
+
+def test_without_an_early_checkpoint_the_best_one_takes_its_place():
+    for reason in (*FAULTS, None):
+        names = [step.name for step in ladder(reason, ("final", "best"))]
+        assert names.count("best_checkpoint") == 1
+        assert "other_checkpoint" not in names
+        both = [step.name for step in ladder(reason, ALL)]
+        assert "other_checkpoint" in both
+
+
+def test_training_on_the_image_is_the_last_resort():
+    for reason in (*FAULTS, None):
+        kinds = [isinstance(step, FineTuned) for step in ladder(reason, ALL)]
+        assert not any(kinds[:-1])
 
 
 def test_parameters_are_json_and_tell_strategies_apart():
-    texts = {strategy.name + json.dumps(parameters(strategy)) for strategy in ALL}
+    texts = {strategy.name + json.dumps(parameters(strategy)) for strategy in STRATEGIES}
     texts |= {"strength_blend" + json.dumps(parameters(replace(StrengthBlend(), strength=0.9)))}
-    assert len(texts) == len(ALL) + 1
+    assert len(texts) == len(STRATEGIES) + 1
+
+
+def test_every_try_has_its_price():
+    assert all(cost_of(strategy.name) == strategy.cost >= 2 for strategy in STRATEGIES)

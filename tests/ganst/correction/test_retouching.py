@@ -3,12 +3,14 @@ import torch
 from torch import Tensor
 
 from ganst.correction.retouching import (
-    CheckpointColours,
+    STRENGTH_FLOOR,
     NormalisedInput,
     RestoredStructure,
-    transport_colours,
+    StrengthBlend,
 )
+from ganst.correction.strategies import Subject
 from ganst.scoring.canonical import blur, correlation
+from tests.ganst.correction.stylists import FakeStylist
 from tests.ganst.stand_in import make_photo
 
 
@@ -21,13 +23,23 @@ def pixels(image: Tensor) -> Tensor:
     return image.round().clamp(0, 255).to(torch.uint8)
 
 
-def copied(image: Tensor, **_: str) -> Tensor:
+@FakeStylist
+def copied(image: Tensor, _checkpoint: str) -> Tensor:
     return image.clone()
 
 
-def blurred(image: Tensor, **_: str) -> Tensor:
+@FakeStylist
+def blurred(image: Tensor, _checkpoint: str) -> Tensor:
     """A stylist that loses the edges and lowers the contrast."""
     return pixels(blur(image.float() * 0.6 + 60, 4.0))
+
+
+def plain(stylist: FakeStylist, photo: Tensor) -> Tensor:
+    return stylist(photo, checkpoint="final", precision="fp32")
+
+
+def on(photo: Tensor) -> Subject:
+    return Subject(source=photo)
 
 
 def detail(image: Tensor) -> Tensor:
@@ -39,12 +51,12 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a.float() - b.float()).abs().mean())
 
 
-ALL = (NormalisedInput(), RestoredStructure(), CheckpointColours())
+ALL = (NormalisedInput(), RestoredStructure(), StrengthBlend())
 
 
 @pytest.mark.parametrize("strategy", ALL, ids=lambda strategy: strategy.name)
 def test_a_candidate_has_the_size_of_the_source_and_is_the_same_every_time(strategy, photo):
-    first, again = (strategy.produce(photo, blurred) for _ in range(2))
+    first, again = (strategy.produce(on(photo), blurred) for _ in range(2))
     assert first.shape == photo.shape
     assert first.dtype == torch.uint8
     assert torch.equal(first, again)
@@ -54,55 +66,60 @@ def test_a_candidate_has_the_size_of_the_source_and_is_the_same_every_time(strat
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_photo_of_one_colour_is_no_trouble(strategy, level):
     flat = torch.full((3, 64, 70), level, dtype=torch.uint8)
-    assert strategy.produce(flat, copied).float().std() < 1
+    assert strategy.produce(on(flat), copied).float().std() < 1
 
 
 @pytest.mark.parametrize(("factor", "offset"), [(0.15, 0), (0.3, 170), (0.25, 100)])
 def test_the_network_gets_dark_bright_and_flat_photos_in_usual_light(photo, factor, offset):
     odd = pixels(photo.float() * factor + offset)
-    seen = NormalisedInput().produce(odd, copied).float() / 255
+    seen = NormalisedInput().produce(on(odd), copied).float() / 255
     assert 0.3 < float(seen.median()) < 0.6
     assert seen.std() > 1.5 * (odd.float() / 255).std()
 
 
 def test_a_photo_in_usual_light_hardly_changes(photo):
     dark = pixels(photo.float() * 0.5)
-    once = NormalisedInput().produce(dark, copied)
-    again = NormalisedInput().produce(once, copied)
+    once = NormalisedInput().produce(on(dark), copied)
+    again = NormalisedInput().produce(on(once), copied)
     assert distance(again, once) < 0.25 * distance(once, dark)
 
 
 def test_lost_edges_come_back_where_the_photo_has_them(photo):
-    lost = correlation(detail(blurred(photo)), detail(photo))
-    found = correlation(detail(RestoredStructure().produce(photo, blurred)), detail(photo))
+    lost = correlation(detail(plain(blurred, photo)), detail(photo))
+    found = correlation(detail(RestoredStructure().produce(on(photo), blurred)), detail(photo))
     assert found > lost + 0.1
 
 
 def test_edges_come_back_in_the_contrast_of_the_output(photo):
-    def faint(image: Tensor, **_: str) -> Tensor:
+    @FakeStylist
+    def faint(image: Tensor, _checkpoint: str) -> Tensor:
         return pixels(blur(255 - image.float(), 3.0))
 
-    restored = RestoredStructure().produce(photo, faint)
+    restored = RestoredStructure().produce(on(photo), faint)
     assert correlation(detail(restored), detail(photo)) < -0.3
 
 
 def test_an_output_that_lost_nothing_is_left_alone(photo):
-    restored = RestoredStructure().produce(photo, copied)
+    restored = RestoredStructure().produce(on(photo), copied)
     assert distance(restored, photo) < 1.5
 
 
-def test_strokes_stay_and_colours_come_from_the_other_checkpoint(photo):
-    def stylist(image: Tensor, *, checkpoint: str, precision: str) -> Tensor:
-        del precision
-        return pixels(image.float() * 0.5 + 50) if checkpoint == "early" else image.flip(0)
-
-    candidate = CheckpointColours().produce(photo, stylist).float()
-    wanted = stylist(photo, checkpoint="early", precision="fp32").float()
-    for moment in (torch.Tensor.mean, torch.Tensor.std):
-        assert torch.allclose(moment(candidate, dim=(1, 2)), moment(wanted, dim=(1, 2)), atol=2)
-    assert correlation(detail(candidate), detail(photo.flip(0))) > 0.95
+def test_a_blend_brings_shapes_back_and_leaves_the_colours(photo):
+    candidate = StrengthBlend().produce(on(photo), blurred)
+    lost = plain(blurred, photo)
+    assert correlation(detail(candidate), detail(photo)) > correlation(detail(lost), detail(photo))
+    coarse = [blur(image.float(), 16.0) for image in (candidate, lost)]
+    assert distance(*coarse) < 0.5
+    assert distance(candidate, lost) > distance(*coarse)
 
 
-def test_transport_to_its_own_colours_changes_nothing(photo):
-    moved = transport_colours(photo.float(), photo.float())
-    assert torch.allclose(moved, photo.float(), atol=0.05)
+def test_a_blend_of_full_strength_is_the_output_itself(photo):
+    assert torch.equal(
+        StrengthBlend(strength=1.0).produce(on(photo), blurred), plain(blurred, photo)
+    )
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, STRENGTH_FLOOR - 0.01, 1.1])
+def test_a_blend_below_the_floor_is_refused(strength):
+    with pytest.raises(ValueError, match="strength must be in"):
+        StrengthBlend(strength=strength)
