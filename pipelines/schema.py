@@ -70,6 +70,7 @@ STYLIZED = _schema(
     _SEED,
     _field("status", pa.string(), "ok | rejected"),
     _ERROR,
+    _field("note", pa.string(), "of a clip: what was left out of it; null: nothing"),
 )
 
 SEGMENTS = _schema(

@@ -151,6 +151,7 @@ def _plan(frames: list[Tensor]) -> ClipPlan:
         },
         pts=numbers,
         raw_pts=numbers,
+        final_duration=1,
         keys=(0,),
         shots=(0,),
         segments=(0,),
