@@ -153,6 +153,21 @@ def _score_stage(
     return with_scored_clips(score(run, compute, on_progress), run, compute, on_progress)
 
 
+def _correct_stage(
+    out: str,
+    compute: ComputeConfig,
+    on_progress: OnProgress = tell_listener,
+    **options: Any,  # noqa: ANN401 of that stage
+) -> StageSummary:
+    """Correct photos, then clips."""
+    from pipelines.correct import correct
+    from pipelines.video.stage import with_corrected_clips
+
+    run = load(out)
+    photos = correct(run, compute, on_progress, **options)
+    return with_corrected_clips(photos, run, compute, on_progress, **options)
+
+
 def report_stage(out: str, stages: Sequence[StageSummary] = ()) -> "Summary":
     """Write report.parquet, summary.json, the page and the contact sheets."""
     from pipelines.report import write_report
@@ -164,7 +179,7 @@ STAGES: Mapping[str, Stage] = {
     "ingest": _stage("ingest"),
     "stylize": _stylize_stage,
     "score": _score_stage,
-    "correct": _stage("correct"),
+    "correct": _correct_stage,
 }
 
 

@@ -119,12 +119,13 @@ def _bench(key: str, image: FlaggedImage, job: OutputsJob, folder: RunFolder) ->
         calibration=known[0],
         alpha=job.judge.alpha,
         donor=donor.pixels if donor else None,
-        recompress=_recompress,
+        recompress=recompress,
         key=key,
     )
 
 
-def _recompress(pixels: Tensor) -> Tensor:
+def recompress(pixels: Tensor) -> Tensor:
+    """As a JPEG of quality 95 has it."""
     return decode(encode(pixels, format="jpeg", quality=95), max_pixels=2**62).pixels
 
 

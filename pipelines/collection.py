@@ -32,6 +32,7 @@ from pipelines.shards import (
     summarize,
 )
 from pipelines.storage import open_root, read_bytes, resolve_inside, sweep_temporaries
+from pipelines.video.digest import digest_of
 from pipelines.video.ingest import clip_facts
 from pipelines.video.signature import may_be_clip
 
@@ -146,8 +147,7 @@ def _read_row(photos: UPath, file: SeenFile, max_pixels: int) -> Row:
 
 
 def _killer_row(photos: UPath, file: SeenFile) -> Row:
-    data = read_bytes(resolve_inside(photos, file.source))
-    return _rejected(file, KILLED, hashlib.sha256(data).hexdigest())
+    return _rejected(file, KILLED, digest_of(resolve_inside(photos, file.source)))
 
 
 def _row(file: SeenFile) -> Row:

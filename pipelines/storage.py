@@ -6,6 +6,7 @@ fsync and rename; on an object store it is one PUT, because a rename there is a 
 
 import errno
 import os
+import shutil
 import tempfile
 import time
 import uuid
@@ -71,6 +72,15 @@ def commit_file(path: UPath, write: Callable[[Path], object]) -> None:
         made = Path(folder) / "made"
         write(made)
         path.fs.put_file(str(made), path.path)
+
+
+def copy_file(source: UPath, target: UPath) -> None:
+    """Put a copy of a file of the same storage at `target`, all or nothing, whatever its size."""
+    if is_local(target):
+        commit_file(target, lambda made: shutil.copyfile(str(source), made))
+    else:
+        end_if_asked()
+        target.fs.cp_file(source.path, target.path)
 
 
 def create_bytes(path: UPath, data: bytes) -> None:

@@ -21,7 +21,7 @@ from pipelines.video.reading import open_clip
 from pipelines.video.signature import container_of
 from pipelines.video.writing import write_segment
 
-ALONE = Steadiness(sharing=None, blending=False)
+ALONE = Steadiness(sharing=None, blending=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,9 @@ from torch import Tensor
 from pipelines.errors import UnstylizableImageError
 from pipelines.video.plan import ClipPlan
 from pipelines.video.reading import reason_of
+from pipelines.video.signature import SEGMENT_FORMAT
 
 CODEC = "libx264"
-# Takes any time base as it is and holds the parameter sets, which joining needs.
-SEGMENT_FORMAT = "nut"
 _PRESET = "veryfast"
 _KEY_EVERY_S = 4
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
