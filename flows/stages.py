@@ -65,7 +65,7 @@ def check_places(config: RunConfig, compute: ComputeConfig) -> None:
 
     find_style(config.style, styles_home())
     dataset = _dataset_of(config)
-    check_photos(str(dataset.photos) if dataset else config.photos)
+    check_sources(str(dataset.photos) if dataset else config.photos)
     check_groups(config.groups)
     check_scheduler(compute)
 
@@ -76,6 +76,14 @@ def check_groups(file: str | None) -> None:
         from pipelines.groups import read_groups
 
         read_groups(file)
+
+
+def check_sources(place: str) -> None:
+    """As `check_photos`, but one photo or clip will do."""
+    from pipelines.storage import open_root
+
+    if not open_root(place).is_file():
+        check_photos(place)
 
 
 def check_photos(photos: str) -> None:

@@ -31,6 +31,13 @@ def open_root(url_or_path: str) -> UPath:
     return path
 
 
+def folder_and_name(place: UPath) -> tuple[UPath, str | None]:
+    """A folder of photos, and the name of the one file in it where `place` is a file."""
+    if place.suffix and not place.is_dir():
+        return place.parent, place.name
+    return place, None
+
+
 def is_local(path: UPath) -> bool:
     """True on this machine's file system."""
     return path.protocol == ""

@@ -25,12 +25,12 @@ from pipelines.video.correction_plan import (
     is_shot_settled,
     key_of_shot,
     plan_clip_corrections,
-    read_tries,
     tries_at,
 )
 from pipelines.video.judging import clip_score_job
 from pipelines.video.rejoining import Rejoining, rejoin_shard, rejoining_id
 from pipelines.video.retrying import retry_shard
+from pipelines.video.shots import read_tries
 
 SMALLEST_BUDGET = 5000.0  # stylizations of frames: a small run tries everything on its few shots
 

@@ -8,17 +8,13 @@ from ganst.video.strategies import ShotStrategy, shot_ladder, shot_parameters
 from pipelines.candidates import FlaggedImage, Row
 from pipelines.correction_plan import current_attempts
 from pipelines.judging import load_calibration
-from pipelines.parquet import read_parts
 from pipelines.reviews import Verdicts, key_of
 from pipelines.runs import Run, RunFolder, attempt_id
-from pipelines.schema import SHOT_TRIES
 from pipelines.selection import Selection
-from pipelines.shards import Key, distinct_rows
+from pipelines.shards import Key
 from pipelines.video.clips import Clip, clip_params, key_of_clip, plan_clips
 from pipelines.video.shot_calibration import load_shot_calibration
 from pipelines.video.shots import read_shots
-
-TRIES = "shot_tries"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +62,6 @@ def plan_clip_corrections(run: Run, verdicts: Verdicts, only: Selection) -> list
         if clip.source in meant and firsts[clip.source]["attempt_id"] == clip.attempt_id
     ]
     return sorted(found, key=_badness)
-
-
-def read_tries(folder: RunFolder) -> dict[Key, Row]:
-    """The committed tries at shots, by source and attempt."""
-    table = distinct_rows(read_parts(folder.stage(TRIES), SHOT_TRIES))
-    return {(row["source"], row["attempt_id"]): row for row in table.to_pylist()}
 
 
 def tries_at(shot: FlaggedShot, tries: Mapping[Key, Row]) -> list[Row]:

@@ -20,7 +20,7 @@ from pipelines.schema import SHOT_TRIES
 from pipelines.shards import Shard, ShardCount
 from pipelines.stylize import one_thread
 from pipelines.video.clips import ClipJob, Row, load_plan
-from pipelines.video.correction_plan import TRIES, FlaggedShot
+from pipelines.video.correction_plan import FlaggedShot
 from pipelines.video.frames import FrameReader
 from pipelines.video.judging import ClipScoreJob, OutputError, outputs_of, shot_row
 from pipelines.video.measuring import ShotMeter
@@ -28,6 +28,7 @@ from pipelines.video.plan import ClipPlan
 from pipelines.video.reading import open_clip
 from pipelines.video.rendering import Manner, source_of, write_pieces
 from pipelines.video.shot_calibration import load_shot_calibration
+from pipelines.video.shots import TRIES
 from pipelines.video.signature import SEGMENT_FORMAT
 
 PRECISION = "fp32"
