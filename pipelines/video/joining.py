@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
 
 _COPIED = ("audio", "subtitle")
-_LOCATION = frozenset({"location", "location-eng", "com.apple.quicktime.location.ISO6709"})
+_LOCATION = "location"  # in the name of every label that says where, of all containers
 # The container's own affairs, which its muxer writes anew.
 _OWN = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 # No random numbers and no version in the file: the same work, the same bytes.
@@ -144,8 +144,9 @@ def _copied_packets(source: "InputContainer", streams: dict[int, Any]) -> Iterat
 
 
 def _labels(source: "InputContainer", wrapping: Wrapping) -> dict[str, str]:
-    dropped = _OWN | (_LOCATION if wrapping.strip_location else frozenset())
-    kept = {name: text for name, text in source.metadata.items() if name not in dropped}
+    kept = {name: text for name, text in source.metadata.items() if name.lower() not in _OWN}
+    if wrapping.strip_location:
+        kept = {name: text for name, text in kept.items() if _LOCATION not in name.lower()}
     return kept | {"comment": wrapping.software}
 
 

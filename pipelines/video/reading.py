@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+# FFmpeg's usual short cuts make every picture about a level darker, each way, and differ by machine.
+EXACT = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.BITEXACT
+)
 _HD_LINES = 720  # from here on an unmarked clip is taken to be in Rec. 709
 _ITU709, _ITU601 = 1, 6
 _MATRICES = {  # by FFmpeg's number of what the stream is marked with
@@ -130,7 +137,7 @@ def to_pixels(frame: Any, size: tuple[int, int]) -> Tensor:  # noqa: ANN401 av.V
         height=height,
         format="rgb24",
         src_colorspace=matrix_of(frame),
-        interpolation=Interpolation.BICUBIC,
+        interpolation=EXACT,
     ).to_ndarray()
     turned = np.rot90(rgb, turn // 90)
     return torch.from_numpy(np.ascontiguousarray(turned.transpose(2, 0, 1)))

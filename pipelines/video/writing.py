@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipelines.errors import UnstylizableImageError
 from pipelines.video.plan import ClipPlan
-from pipelines.video.reading import reason_of
+from pipelines.video.reading import EXACT, reason_of
 from pipelines.video.signature import SEGMENT_FORMAT
 
 CODEC = "libx264"
@@ -95,6 +95,7 @@ def _to_frame(pixels: Tensor, plan: ClipPlan) -> Any:  # noqa: ANN401 av.VideoFr
         format="yuv420p",
         dst_colorspace=plan.marks["matrix"],
         dst_color_range=2 if plan.marks["full_range"] else 1,
+        interpolation=EXACT,
     )
 
 

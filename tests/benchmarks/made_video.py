@@ -62,11 +62,14 @@ def make_clip(path: Path, photos: list[Path], seconds: float, size: tuple[int, i
     return path
 
 
-def frames_of(photos: list[Path], num_frames: int, size: tuple[int, int]) -> Iterator[Tensor]:
-    """Frames uint8 `[3, H, W]`; one photo is in memory at a time."""
+def frames_of(
+    photos: list[Path], num_frames: int, size: tuple[int, int], first: int = 0
+) -> Iterator[Tensor]:
+    """Frames uint8 `[3, H, W]` from the beginning of the shot `first` is in; one photo is in memory."""
     generator = torch.Generator().manual_seed(0)
     length = SHOT_S * RATE
-    for number, start in enumerate(range(0, num_frames, length)):
+    for start in range(first // length * length, num_frames, length):
+        number = start // length
         large = _enlarged(photos[number % len(photos)], size)
         kind = _KINDS[number % len(_KINDS)]
         for position in range(min(length, num_frames - start)):
