@@ -22,7 +22,10 @@ class CatalogOptions:
     """What decides the rows of a catalog; names and defaults are those of CatalogConfig."""
 
     photos: Annotated[
-        str, typer.Argument(help="Folder of photos: a path, an fsspec URL, or dataset:NAME.")
+        str,
+        typer.Argument(
+            help="Folder of photos and clips: a path, an fsspec URL, or dataset:NAME. Of run and stylize also one file."
+        ),
     ]
     groups: Annotated[
         str | None,

@@ -65,7 +65,7 @@ def check_places(config: RunConfig, compute: ComputeConfig) -> None:
 
     find_style(config.style, styles_home())
     dataset = _dataset_of(config)
-    check_photos(str(dataset.photos) if dataset else config.photos)
+    check_sources(str(dataset.photos) if dataset else config.photos)
     check_groups(config.groups)
     check_scheduler(compute)
 
@@ -76,6 +76,14 @@ def check_groups(file: str | None) -> None:
         from pipelines.groups import read_groups
 
         read_groups(file)
+
+
+def check_sources(place: str) -> None:
+    """As `check_photos`, but one photo or clip will do."""
+    from pipelines.storage import open_root
+
+    if not open_root(place).is_file():
+        check_photos(place)
 
 
 def check_photos(photos: str) -> None:
@@ -153,6 +161,21 @@ def _score_stage(
     return with_scored_clips(score(run, compute, on_progress), run, compute, on_progress)
 
 
+def _correct_stage(
+    out: str,
+    compute: ComputeConfig,
+    on_progress: OnProgress = tell_listener,
+    **options: Any,  # noqa: ANN401 of that stage
+) -> StageSummary:
+    """Correct photos, then clips."""
+    from pipelines.correct import correct
+    from pipelines.video.stage import with_corrected_clips
+
+    run = load(out)
+    photos = correct(run, compute, on_progress, **options)
+    return with_corrected_clips(photos, run, compute, on_progress, **options)
+
+
 def report_stage(out: str, stages: Sequence[StageSummary] = ()) -> "Summary":
     """Write report.parquet, summary.json, the page and the contact sheets."""
     from pipelines.report import write_report
@@ -164,7 +187,7 @@ STAGES: Mapping[str, Stage] = {
     "ingest": _stage("ingest"),
     "stylize": _stylize_stage,
     "score": _score_stage,
-    "correct": _stage("correct"),
+    "correct": _correct_stage,
 }
 
 

@@ -137,13 +137,14 @@ def _bench(
         calibration=known[0],
         alpha=job.judge.alpha,
         others=good,
-        recompress=_recompress,
+        recompress=recompress,
         key=key,
         ignored=strategy.used_as_loss,
     )
 
 
-def _recompress(pixels: Tensor) -> Tensor:
+def recompress(pixels: Tensor) -> Tensor:
+    """As a JPEG of quality 95 has it."""
     return decode(encode(pixels, format="jpeg", quality=95), max_pixels=2**62).pixels
 
 

@@ -17,7 +17,7 @@ from pipelines.config import CatalogConfig, ComputeConfig
 from pipelines.errors import UndecodableImageError
 from pipelines.groups import default_group
 from pipelines.images import decode
-from pipelines.listing import SeenFile, list_files
+from pipelines.listing import SeenFile, list_files, list_one
 from pipelines.parquet import commit_table, read_parts, read_table
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.schema import CATALOG
@@ -32,6 +32,7 @@ from pipelines.shards import (
     summarize,
 )
 from pipelines.storage import open_root, read_bytes, resolve_inside, sweep_temporaries
+from pipelines.video.digest import digest_of
 from pipelines.video.ingest import clip_facts
 from pipelines.video.signature import may_be_clip
 
@@ -45,13 +46,14 @@ Row = dict[str, Any]
 class Collection:
     """A folder of photos, and where its rows are committed.
 
-    `borrowed` are rows known from elsewhere: those of `parts` go before them.
+    `borrowed` are rows known from elsewhere: those of `parts` go before them. `only`: one file.
     """
 
     photos: UPath
     parts: UPath
     config: CatalogConfig
     borrowed: Mapping[Key, Row] = field(default_factory=dict)
+    only: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,8 @@ def read_collection(
         EmptyFolderError: There is nothing to catalog.
 
     """
-    files = list_files(collection.photos)
+    photos, only = collection.photos, collection.only
+    files = list_one(photos, only) if only else list_files(photos)
     known = dict(collection.borrowed) | _committed(collection.parts)
     plan = plan_shards(
         STAGE,
@@ -146,8 +149,7 @@ def _read_row(photos: UPath, file: SeenFile, max_pixels: int) -> Row:
 
 
 def _killer_row(photos: UPath, file: SeenFile) -> Row:
-    data = read_bytes(resolve_inside(photos, file.source))
-    return _rejected(file, KILLED, hashlib.sha256(data).hexdigest())
+    return _rejected(file, KILLED, digest_of(resolve_inside(photos, file.source)))
 
 
 def _row(file: SeenFile) -> Row:

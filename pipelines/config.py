@@ -49,7 +49,8 @@ class CatalogConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     photos: str = Field(
-        min_length=1, description="Folder of photos: a path, an fsspec URL, or dataset:NAME."
+        min_length=1,
+        description="Folder of photos and clips, or one of them: a path, an fsspec URL, dataset:NAME.",
     )
     groups: str | None = Field(
         default=None,

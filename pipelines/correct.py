@@ -42,7 +42,7 @@ from pipelines.runs import Run, RunFolder
 from pipelines.schema import attempts_schema
 from pipelines.selection import EVERYTHING, Selection, check_reasons
 from pipelines.shards import Shard, ShardCount, plan_shards, run_shards
-from pipelines.storage import commit_bytes, open_root, read_bytes
+from pipelines.storage import commit_bytes, copy_file, open_root
 from pipelines.stylize import one_thread
 from pipelines.summary import alarm_of
 
@@ -219,6 +219,13 @@ def deliver(folder: RunFolder, row: Mapping[str, Any], data: bytes) -> None:
     folder.quarantine(row["output"]).unlink(missing_ok=True)
 
 
+def deliver_file(folder: RunFolder, row: Mapping[str, Any], made: UPath) -> None:
+    """As `deliver`, for what is too large to be held as bytes: a copy of the file `made`."""
+    _copy_first(folder, row, folder.superseded(row["output"]))
+    copy_file(made, folder.images(row["output"]))
+    folder.quarantine(row["output"]).unlink(missing_ok=True)
+
+
 def quarantine(folder: RunFolder, row: Mapping[str, Any]) -> None:
     """Copy the first output to quarantine/, then take it out of images/."""
     _copy_first(folder, row, folder.quarantine(row["output"]))
@@ -231,4 +238,4 @@ def _copy_first(folder: RunFolder, row: Mapping[str, Any], target: UPath) -> Non
         return
     source = first_output(folder, row["output"])
     if source != target and source.exists():
-        commit_bytes(target, read_bytes(source))
+        copy_file(source, target)

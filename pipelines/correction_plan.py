@@ -22,12 +22,12 @@ MAX_ATTEMPTS = 5  # of an image, the first one included
 NUM_OTHERS = 3  # good outputs that an image is given for comparison
 
 
-def current_attempts(run: Run) -> dict[str, list[Row]]:
-    """The attempts on the photos as the catalog knows them now, by source; none on clips."""
+def current_attempts(run: Run, *, clips: bool = False) -> dict[str, list[Row]]:
+    """The attempts on the photos, or on the clips, as the catalog knows them now, by source."""
     catalog = {
         row["source"]: row["sha256"]
         for row in read_table(run.folder.catalog, CATALOG).to_pylist()
-        if row["mode"] != VIDEO
+        if (row["mode"] == VIDEO) == clips
     }
     found = {}
     for source, rows in attempts_by_source(run.folder).items():

@@ -48,6 +48,7 @@ def ingest(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = No
         parts=parts,
         config=run.config,
         borrowed=_usable(lent, lender, run, stale) if lender else {},
+        only=run.only,
     )
     rows, sources, summary = read_collection(collection, compute, on_progress)
     groups = {row["source"]: row["group"] for row in lent} | dict(given.of if given else {})

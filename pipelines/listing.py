@@ -51,6 +51,23 @@ def list_files(photos: UPath) -> list[SeenFile]:
     return sorted(files)
 
 
+def list_one(folder: UPath, name: str) -> list[SeenFile]:
+    """That file of a folder, whatever its name.
+
+    Raises:
+        EmptyFolderError: There is no such file.
+
+    """
+    path = folder / name
+    if not path.is_file():
+        raise EmptyFolderError(f"There is no photo, clip or folder {path}.")
+    if not is_local(path):
+        facts = cast("dict[str, Any]", path.fs.info(path.path))
+        return [SeenFile(source=name, num_bytes=int(facts["size"]), modified=_stamp(facts))]
+    found = path.stat()
+    return [SeenFile(source=name, num_bytes=found.st_size, modified=str(found.st_mtime_ns))]
+
+
 def _walk(folder: Path, root: Path) -> Iterator[SeenFile]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)

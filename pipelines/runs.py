@@ -14,7 +14,7 @@ from ganst.scoring.columns import SCORER_VERSION
 from pipelines.config import NOT_IDENTITY, RunConfig
 from pipelines.errors import RunConflictError, UnknownRunError
 from pipelines.facts import check_identity, create_facts, first_facts, read_facts, write_facts
-from pipelines.storage import open_root, resolve_inside
+from pipelines.storage import folder_and_name, open_root, resolve_inside
 from pipelines.styles import find_style
 
 FIRST_CHECKPOINT = "final"
@@ -115,7 +115,12 @@ class Run:
     @property
     def photos(self) -> UPath:
         """Folder of the sources."""
-        return open_root(self.config.photos)
+        return folder_and_name(open_root(self.config.photos))[0]
+
+    @property
+    def only(self) -> str | None:
+        """The one file in that folder that the run is about; None: all."""
+        return folder_and_name(open_root(self.config.photos))[1]
 
 
 def open_run(config: RunConfig, pack: StylePack, dataset: UPath | None = None) -> Run:

@@ -71,6 +71,7 @@ STYLIZED = _schema(
     _SEED,
     _field("status", pa.string(), "ok | rejected"),
     _ERROR,
+    _field("note", pa.string(), "of a clip: what was left out of it; null: nothing"),
 )
 
 SEGMENTS = _schema(
@@ -83,6 +84,14 @@ SEGMENTS = _schema(
     _ERROR,
 )
 
+_SHOT_COLUMNS = (
+    _field("v_frames", pa.float64(), "largest anomaly of the sampled frames"),
+    _field("v_flicker", pa.float64(), "colours that jump, beyond the source", "levels"),
+    _field("v_shimmer", pa.float64(), "change where the source stands still", "levels"),
+    _field("v_lum_drift", pa.float64(), "slow change of light, beyond the source", "levels/s"),
+    _field("v_stuck", pa.float64(), "steps that were dropped or doubled", "share"),
+)
+
 SHOTS = _schema(
     "shots",
     _SOURCE,
@@ -93,17 +102,32 @@ SHOTS = _schema(
     _field("frames", pa.int32(), "shown in it", "count"),
     _P,
     _field("anomaly", pa.float64(), "furthest column, 1 = 90th percentile of usual shots"),
-    _field("flagged", pa.bool_(), "p_anomaly up to the run's alpha"),
+    _field("flagged", pa.bool_(), "p_anomaly times the clip's shots up to the run's alpha"),
     _REASON,
     _EVIDENCE,
     _field("p_frame", pa.float64(), "p-value of its worst sampled frame, as of a photo", "0..1"),
     *_FAMILIES,
     _P_SOURCE,
-    _field("v_frames", pa.float64(), "largest anomaly of the sampled frames"),
-    _field("v_flicker", pa.float64(), "colours that jump, beyond the source", "levels"),
-    _field("v_shimmer", pa.float64(), "change where the source stands still", "levels"),
-    _field("v_lum_drift", pa.float64(), "slow change of light, beyond the source", "levels/s"),
-    _field("v_stuck", pa.float64(), "steps that were dropped or doubled", "share"),
+    *_SHOT_COLUMNS,
+)
+
+SHOT_TRIES = _schema(
+    "shot_tries",
+    _SOURCE,
+    _field("attempt_id", pa.string(), "digest of the work; key together with source", "hex"),
+    _field("parent_attempt_id", pa.string(), "the attempt at the clip that it mends", "hex"),
+    _field("attempt_no", pa.int16(), "2 = the first try at the shot", "count"),
+    _field("shot", pa.int32(), "number in the clip, from 0"),
+    _field("strategy", pa.string(), "how it was made again"),
+    _field("params", pa.string(), "parameters of the strategy", "JSON"),
+    _CHECKPOINT,
+    _PRECISION,
+    _P,
+    _field("anomaly", pa.float64(), "furthest column, 1 = 90th percentile of usual shots"),
+    _EVIDENCE,
+    *_SHOT_COLUMNS,
+    _field("decision", pa.string(), "accepted | refused"),
+    _field("decision_reason", pa.string(), "why"),
 )
 
 REVIEWS = _schema(

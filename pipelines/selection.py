@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ganst.scoring.reasons import UNKNOWN
+from ganst.video.shot_scale import REASONS as CLIP_REASONS
 from pipelines.candidates import FlaggedImage, Row
 from pipelines.errors import GanstError
 from pipelines.judging import load_calibration
@@ -53,7 +54,7 @@ def check_reasons(run: Run, selection: Selection) -> None:
     """
     calibration = load_calibration(str(run.style_path))
     named = calibration[0].namer.reasons if calibration else ()
-    known = sorted({*named, UNKNOWN, REVIEWED_BAD})
+    known = sorted({*named, *CLIP_REASONS.values(), UNKNOWN, REVIEWED_BAD})
     for reason in selection.reasons:
         if reason not in known:
             raise UnknownReasonError(f"there is no reason {reason!r}; there are {', '.join(known)}")

@@ -6,6 +6,7 @@ fsync and rename; on an object store it is one PUT, because a rename there is a 
 
 import errno
 import os
+import shutil
 import tempfile
 import time
 import uuid
@@ -28,6 +29,13 @@ def open_root(url_or_path: str) -> UPath:
     if path.protocol in ("", "file", "local"):
         return UPath(os.path.abspath(Path(path.path).expanduser()))  # noqa: PTH100 keeps symlinks
     return path
+
+
+def folder_and_name(place: UPath) -> tuple[UPath, str | None]:
+    """A folder of photos, and the name of the one file in it where `place` is a file."""
+    if place.suffix and not place.is_dir():
+        return place.parent, place.name
+    return place, None
 
 
 def is_local(path: UPath) -> bool:
@@ -71,6 +79,15 @@ def commit_file(path: UPath, write: Callable[[Path], object]) -> None:
         made = Path(folder) / "made"
         write(made)
         path.fs.put_file(str(made), path.path)
+
+
+def copy_file(source: UPath, target: UPath) -> None:
+    """Put a copy of a file of the same storage at `target`, all or nothing, whatever its size."""
+    if is_local(target):
+        commit_file(target, lambda made: shutil.copyfile(str(source), made))
+    else:
+        end_if_asked()
+        target.fs.cp_file(source.path, target.path)
 
 
 def create_bytes(path: UPath, data: bytes) -> None:

@@ -6,11 +6,11 @@ anywhere, the next call ends in the same files.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from pipelines.storage import commit_bytes, read_bytes
+from pipelines.storage import copy_file
+from pipelines.video.digest import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,27 +60,27 @@ def _keep_refused(folder: RunFolder, output: str, refused: Sequence[Row]) -> Non
     delivered = folder.images(output)
     if not refused or not delivered.exists():
         return
-    data = read_bytes(delivered)
+    digest = digest_of(delivered)
     for attempt in refused:
-        if hashlib.sha256(data).hexdigest() == attempt["output_sha256"]:
-            commit_bytes(folder.refused(attempt["attempt_id"], output), data)
+        if digest == attempt["output_sha256"]:
+            copy_file(delivered, folder.refused(attempt["attempt_id"], output))
 
 
 def _deliver_again(folder: RunFolder, output: str, row: Row) -> None:
-    from pipelines.correct import deliver
+    from pipelines.correct import deliver_file
 
     kept = folder.refused(row["attempt_id"], output)
     if kept.exists() and not _has_bytes(folder.images(output), row["output_sha256"]):
-        deliver(folder, {**row, "output": output}, read_bytes(kept))
+        deliver_file(folder, {**row, "output": output}, kept)
 
 
 def _deliver_first(folder: RunFolder, output: str) -> None:
     """The first output back from where a correction or a quarantine has put it."""
     for place in (folder.superseded(output), folder.quarantine(output)):
         if place.exists():
-            commit_bytes(folder.images(output), read_bytes(place))
+            copy_file(place, folder.images(output))
             place.unlink()
 
 
 def _has_bytes(path: UPath, digest: str) -> bool:
-    return path.exists() and hashlib.sha256(read_bytes(path)).hexdigest() == digest
+    return path.exists() and digest_of(path) == digest

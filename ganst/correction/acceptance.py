@@ -125,6 +125,24 @@ def try_candidate(
     )
 
 
+def objection_to_frame(
+    source: Tensor, candidate: Tensor, bench: Bench
+) -> tuple[Judgement, str | None]:
+    """Judge a frame of a clip by the tests that tell an output from the photo in disguise.
+
+    What is flagged there is the shot, whose own scores say whether it has become better.
+    """
+    columns = measure(source, candidate, bench.calibration.reference)
+    judgement = bench.calibration.judge(columns, bench.key)
+    objection = (
+        ("it is the source itself" if torch.equal(candidate, source) else None)
+        or _close_to_the_photo(columns, bench.calibration)
+        or _in_the_photos_colours(source, candidate)
+        or _beaten_by_a_decoy(source, candidate, judgement, bench)
+    )
+    return judgement, objection
+
+
 def acceptance_level(alpha: float, tried: int) -> float:
     """The p a candidate needs: choosing among `tried` ones is a multiple test."""
     return max(MIN_P, tried * alpha)

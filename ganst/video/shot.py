@@ -10,7 +10,7 @@ from torch import Tensor
 from ganst.inference import SMALLEST_SIDE_PX, Stylizer
 from ganst.inference import blend as mix
 from ganst.pixels import pad_to_stride, to_model, to_pixels
-from ganst.video.blend import RADIUS, blend
+from ganst.video.blend import Blending, TemporalBlend
 from ganst.video.steady import SharedNorms, SharingSchedule, Statistics
 
 
@@ -29,10 +29,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steadiness:
-    """What keeps frames alike; None and False: every frame for itself."""
+    """What keeps frames alike; None: every frame for itself."""
 
     sharing: SharingSchedule | None = field(default_factory=SharingSchedule)
-    blending: bool = True
+    blending: Blending | None = field(default_factory=Blending)
 
 
 class ShotStylizer:
@@ -41,7 +41,8 @@ class ShotStylizer:
     def __init__(self, stylizer: Stylizer, steadiness: Steadiness) -> None:
         self._stylizer = stylizer
         self._sharing = steadiness.sharing
-        self._radius = RADIUS if steadiness.blending else 0
+        self._blending = steadiness.blending
+        self._radius = steadiness.blending.radius if steadiness.blending else 0
         self._norms = SharedNorms(stylizer.generator) if steadiness.sharing else None
 
     def needed(self, piece: Piece) -> tuple[int, int]:
@@ -63,25 +64,18 @@ class ShotStylizer:
         """
         first, last = self._with_neighbours(piece)
         made = self._stylized(iter(frames), piece, first, last)
-        shown: deque[tuple[int, Tensor, Tensor]] = deque()
-        position = piece.start
+        if self._blending is None:
+            yield from (output for _, _, output in made)
+            return
+        blend, position = TemporalBlend(self._blending), piece.start
         for index, source, output in made:
-            shown.append((index, source, output))
+            blend.add(index, source, output)
             while position < piece.stop and (index >= position + self._radius or index == last - 1):
-                yield self._blended(shown, position)
+                yield blend.at(position)
                 position += 1
-                while shown and shown[0][0] < position - self._radius:
-                    shown.popleft()
 
     def _with_neighbours(self, piece: Piece) -> tuple[int, int]:
         return max(0, piece.start - self._radius), min(piece.length, piece.stop + self._radius)
-
-    def _blended(self, shown: Iterable[tuple[int, Tensor, Tensor]], position: int) -> Tensor:
-        near = [entry for entry in shown if abs(entry[0] - position) <= self._radius]
-        middle = next(n for n, entry in enumerate(near) if entry[0] == position)
-        if len(near) == 1:
-            return near[0][2]
-        return blend([entry[1] for entry in near], [entry[2] for entry in near], middle)
 
     def _stylized(
         self, frames: Iterator[Tensor], piece: Piece, first: int, last: int

@@ -3,6 +3,11 @@
 One number a shot, so that a p-value needs no correction for having looked at several columns: the
 largest of its columns, each counted from the usual (the median) in units of the way to the 90th
 percentile. Its p-value is conformal over the shots that the scale was fitted to.
+
+A clip of n shots is judged by n times its smallest p. Conformal p-values of a hundred shots end at
+0.01, so that no clip of more than five could ever be flagged. Beyond the largest score that was seen
+the p-value therefore follows a generalized Pareto tail (peaks over a threshold; Coles 2001, 4.3), whose
+shape is set heavier than any that was found: it can flag too little there, and not too much.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +35,9 @@ REASONS = {
     "v_lum_drift": "drift",
     "v_stuck": "stuck",
 }
+_TAIL_FROM = 0.8  # quantile of the scores whose excesses give the tail its width
+_TAIL_SHAPE = 0.25
+_LEAST_WIDTH = 0.25  # of the tail, in units of the score
 MIN_SHOTS = 20  # below, no p-value can be under 0.05
 
 
@@ -57,12 +65,26 @@ class ShotScale:
         scores = np.sort(((values - medians) / units).max(axis=1))
         return cls(medians=medians, units=units, scores=scores)
 
+    def deviations(self, columns: Mapping[str, float]) -> np.ndarray:
+        """How far each column is from the median, 1 = 90th percentile of usual shots: `[5]`."""
+        values = np.array([columns[name] for name in COLUMNS])
+        return (values - self.medians) / self.units
+
     def judge(self, columns: Mapping[str, float], key: str) -> tuple[float, float, str]:
         """The p-value of a shot, its score, and the column that it is furthest off by."""
-        values = np.array([columns[name] for name in COLUMNS])
-        off = (values - self.medians) / self.units
+        off = self.deviations(columns)
         worst = int(off.argmax())
-        return p_value(float(off[worst]), self.scores, key), float(off[worst]), COLUMNS[worst]
+        score = float(off[worst])
+        return p_value(score, self.scores, key) * self._tail(score), score, COLUMNS[worst]
+
+    def _tail(self, score: float) -> float:
+        """By how much rarer than the largest score that was seen; 1 up to there, and for no number."""
+        largest, threshold = self.scores[-1], np.quantile(self.scores, _TAIL_FROM)
+        if not score > largest:
+            return 1.0
+        excesses = self.scores[self.scores >= threshold] - threshold
+        width = max(float(excesses.mean()), _LEAST_WIDTH) + _TAIL_SHAPE * (largest - threshold)
+        return float((1 + _TAIL_SHAPE * (score - largest) / width) ** (-1 / _TAIL_SHAPE))
 
     def to_json(self) -> dict[str, list[float]]:
         """Plain JSON values."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganst.models.generator import ResnetGenerator
@@ -100,14 +101,13 @@ class _SharedNorm(nn.Module):
             self.measured = torch.stack([mean, variance + mean.square()])
             return self.norm(x)
         mean, square = self.given
-        scale = (square - mean.square()).clamp_min(0).add(_EPSILON).rsqrt()
-        if self.norm.weight is not None:
-            scale = scale * self.norm.weight.float()
-        shift = -mean * scale
-        if self.norm.bias is not None:
-            shift = shift + self.norm.bias.float()
-        scale, shift = (v.to(x.dtype)[None, :, None, None] for v in (scale, shift))
-        return torch.addcmul(shift, x, scale)
+        variance = (square - mean.square()).clamp_min(0)
+        weight, bias = (
+            None if p is None else p.float() for p in (self.norm.weight, self.norm.bias)
+        )
+        # As a batch norm at rest: it counts in float32 whatever `x` is, and in one pass. Scales
+        # rounded to bf16 would move colours in steps as the statistics change.
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=_EPSILON)
 
 
 def _replace_norms(module: nn.Module) -> Iterator[_SharedNorm]:

@@ -2,6 +2,7 @@
 const clip = (() => {
   const box = element("clip");
   const [source, result] = [element("clip-source"), element("clip-result")];
+  const [still, which] = [element("clip-gif"), element("which")];
   const seek = element("seek");
   const { make } = list;
   let row = null;
@@ -27,31 +28,56 @@ const clip = (() => {
     else for (const video of [source, result]) video.pause();
   }
 
-  function shotButton([start, stop, p, isFlagged, reason], index) {
-    const shot = make("button", isFlagged ? "shot flagged" : "shot");
+  function judgement(p, isFlagged, reason, strategy) {
+    if (isFlagged) return `flagged: ${words(reason)}, ${pWords(p)}`;
+    return strategy ? `made again (${words(strategy)}), was flagged: ${words(reason)}, now ${pWords(p)}` : pWords(p);
+  }
+
+  function shotButton([start, stop, p, isFlagged, reason, strategy], index) {
+    const shot = make("button", `shot${isFlagged ? " flagged" : ""}${strategy ? " mended" : ""}`, isFlagged ? "!" : "");
     shot.type = "button";
     shot.style.flexGrow = String(Math.max(stop - start, 0.01));
-    const judged = isFlagged ? `flagged: ${words(reason)}, ${pWords(p)}` : pWords(p);
+    const judged = judgement(p, isFlagged, reason, strategy);
     shot.title = `Shot ${index + 1}, ${minutes(start)} to ${minutes(stop)}, ${judged}`;
     shot.setAttribute("aria-label", shot.title);
     shot.addEventListener("click", () => at(start));
     return shot;
   }
 
+  function addressOf(role) {
+    return row.pictures?.find((picture) => picture.role === role)?.video;
+  }
+
+  // Which output is played: the delivered one, or the first that it has replaced.
+  function load(role) {
+    const addresses = [addressOf("photo"), addressOf(role)];
+    element("clip-lost").hidden = addresses.every(Boolean);
+    element("reel").hidden = !addresses.every(Boolean);
+    const isGif = /\.gif$/i.test(addresses[0] ?? "");  // a video element plays none
+    [source.hidden, still.hidden] = [isGif, !isGif];
+    still.src = isGif ? addresses[0] : "data:,";
+    source.src = isGif ? "" : addresses[0] ?? "";
+    if (isGif) source.removeAttribute("src");
+    result.src = addresses[1] ?? "";
+    element("clip-role").textContent = role === "first" && row.status === "corrected" ? "First output" : "Result";
+    which.dataset.role = role;
+    which.setAttribute("aria-pressed", String(role === "first"));
+  }
+
   function show(chosen) {
     for (const video of [source, result]) { video.pause(); video.removeAttribute("src"); }
     row = chosen;
-    const addresses = ["photo", row?.status === "quarantined" ? "first" : "delivered"]
-      .map((role) => row?.pictures?.find((picture) => picture.role === role)?.video);
     box.hidden = !row?.clip;
     if (box.hidden) return;
-    element("clip-lost").hidden = addresses.every(Boolean);
-    element("reel").hidden = !addresses.every(Boolean);
-    [source.src, result.src] = addresses.map((address) => address ?? "");
+    which.hidden = row.status !== "corrected";
+    load(row.status === "quarantined" ? "first" : "delivered");
     seek.max = String(row.clip.seconds);
     element("timeline").replaceChildren(...row.clip.shots.map(shotButton));
+    const count = (n, what) => `${n} ${what}`;
     const flagged = row.clip.shots.filter(([, , , isFlagged]) => isFlagged).length;
-    element("shots").textContent = `${row.clip.shots.length} ${row.clip.shots.length === 1 ? "shot" : "shots"}, ${flagged} flagged`;
+    const mended = row.clip.shots.filter((shot) => shot[5]).length;
+    const shots = count(row.clip.shots.length, row.clip.shots.length === 1 ? "shot" : "shots");
+    element("shots").textContent = [shots, count(flagged, "flagged"), ...(mended ? [count(mended, "made again")] : [])].join(", ");
     tell(0);
   }
 
@@ -68,5 +94,10 @@ const clip = (() => {
   }
   seek.addEventListener("input", () => at(Number(seek.value)));
   element("play").addEventListener("click", toggle);
+  which.addEventListener("click", () => {
+    const seconds = result.currentTime;
+    load(which.dataset.role === "first" ? "delivered" : "first");
+    result.addEventListener("loadedmetadata", () => at(seconds), { once: true });
+  });
   return { show, toggle };
 })();

@@ -37,7 +37,8 @@ from pipelines.video.measuring import ShotMeter
 from pipelines.video.plan import ClipPlan
 from pipelines.video.reading import decode_pictures, to_pixels, video_stream
 from pipelines.video.shot_calibration import FILE, ClipScope, ShotCalibration
-from pipelines.video.writing import SEGMENT_FORMAT, write_segment
+from pipelines.video.signature import SEGMENT_FORMAT
+from pipelines.video.writing import write_segment
 
 log = logging.getLogger(__name__)
 _RATE = 25
@@ -151,6 +152,7 @@ def _plan(frames: list[Tensor]) -> ClipPlan:
         },
         pts=numbers,
         raw_pts=numbers,
+        final_duration=1,
         keys=(0,),
         shots=(0,),
         segments=(0,),

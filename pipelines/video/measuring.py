@@ -1,10 +1,11 @@
 """One shot measured against its source, frame by frame; nothing of it is kept in memory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganst.correction.acceptance import Bench, objection_to_frame
 from ganst.scoring.calibration import Calibration, Judgement
 from ganst.scoring.canonical import SHORT_SIDE
 from ganst.scoring.measuring import measure
@@ -22,7 +23,9 @@ class ShotMeter:
     frames_per_s: float
     length: int
     key: str
+    bench: Bench | None = None  # to try its frames on, where they are to replace others
     worst: Judgement | None = None
+    objection: str | None = None  # of the bench to one of the frames
     _position: int = 0
     _flicker: FlickerMeter = field(init=False)
 
@@ -38,11 +41,18 @@ class ShotMeter:
         """
         self._flicker.add(_small(source), _small(output))
         if self._position in _sampled(self.length):
-            columns = measure(source, output, self.calibration.reference)
-            judged = self.calibration.judge(columns, f"{self.key}#{self._position}")
+            judged = self._judge(source, output, f"{self.key}#{self._position}")
             if self.worst is None or judged.anomaly > self.worst.anomaly:
                 self.worst = judged
         self._position += 1
+
+    def _judge(self, source: Tensor, output: Tensor, key: str) -> Judgement:
+        if self.bench is None:
+            columns = measure(source, output, self.calibration.reference)
+            return self.calibration.judge(columns, key)
+        judged, objection = objection_to_frame(source, output, replace(self.bench, key=key))
+        self.objection = self.objection or objection
+        return judged
 
     def columns(self) -> dict[str, float]:
         """Those of `ganst.video.shot_scale.COLUMNS`."""

@@ -19,8 +19,9 @@ class ClipPlan:
     """A clip in numbers of frames, counted from 0 in the order they are shown.
 
     `pts`: when each is shown, in units of `time_base` seconds, strictly rising. `raw_pts`: what the
-    file says, by which a frame is found. `keys`: frames that decoding can begin at. `shots` and
-    `segments`: where each begins. `marks`: colour tags and the like that the output takes over.
+    file says, by which a frame is found. `final_duration`: of the last frame. `keys`: frames that
+    decoding can begin at. `shots` and `segments`: where each begins. `marks`: colour tags and the
+    like that the output takes over.
     """
 
     width: int  # of the output, upright
@@ -31,6 +32,7 @@ class ClipPlan:
     marks: dict[str, int]
     pts: tuple[int, ...]
     raw_pts: tuple[int, ...]
+    final_duration: int
     keys: tuple[int, ...]
     shots: tuple[int, ...]
     segments: tuple[int, ...]
@@ -56,8 +58,7 @@ class ClipPlan:
         """How long that frame is shown, in units of `time_base`."""
         if frame + 1 < self.num_frames:
             return self.pts[frame + 1] - self.pts[frame]
-        rate, unit = Fraction(*self.rate), Fraction(*self.time_base)
-        return max(1, round(1 / (rate * unit)))
+        return self.final_duration
 
     def shot(self, number: int) -> range:
         """The frames of a shot."""

@@ -26,11 +26,19 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+# FFmpeg's usual short cuts make every picture about a level darker, each way, and differ by machine.
+EXACT = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.BITEXACT
+)
 _HD_LINES = 720  # from here on an unmarked clip is taken to be in Rec. 709
+_ITU709, _ITU601 = 1, 6
 _MATRICES = {  # by FFmpeg's number of what the stream is marked with
-    1: Colorspace.ITU709,
+    _ITU709: Colorspace.ITU709,
     5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
+    _ITU601: Colorspace.ITU601,
     7: Colorspace.SMPTE240M,
     9: Colorspace.BT2020,
 }
@@ -49,22 +57,25 @@ def open_clip(path: UPath, format_name: str) -> Iterator["InputContainer"]:
     """Open a clip, local or on a store; other files that it names are not followed.
 
     Raises:
-        UndecodableImageError: It is no clip of that format, or breaks off while it is read.
+        UndecodableImageError: It is no clip of that format.
 
     """
     place = str(path) if is_local(path) else path.open("rb")
     try:
-        with av.open(
-            place, "r", format=demuxer_of(format_name), metadata_errors="ignore"
-        ) as container:
+        with _opened(place, format_name) as container:
             yield container
-    except (FileNotFoundError, PermissionError):
-        raise
-    except av.FFmpegError as error:
-        raise UndecodableImageError(f"It cannot be read as a video: {_reason(error)}.") from error
     finally:
         if not isinstance(place, str):
             place.close()
+
+
+def _opened(place: Any, format_name: str) -> "InputContainer":  # noqa: ANN401 path or open file
+    try:
+        return av.open(place, "r", format=demuxer_of(format_name), metadata_errors="ignore")
+    except (FileNotFoundError, PermissionError):
+        raise
+    except av.FFmpegError as error:
+        raise UndecodableImageError(f"It cannot be read as a video: {reason_of(error)}.") from error
 
 
 def video_stream(container: "InputContainer") -> "VideoStream":
@@ -92,10 +103,10 @@ def decode_pictures(
         UndecodableImageError: The stream is damaged.
 
     """
-    if from_pts is not None:
-        container.seek(from_pts, stream=stream, backward=True)
     count = 0
     try:
+        if from_pts is not None:
+            container.seek(from_pts, stream=stream, backward=True)
         for frame in container.decode(stream):
             pts = count if frame.pts is None else frame.pts
             count += 1
@@ -103,7 +114,7 @@ def decode_pictures(
                 yield Picture(pts=pts, frame=frame)
     except av.FFmpegError as error:
         raise UndecodableImageError(
-            f"It is damaged behind its frame {count}: {_reason(error)}."
+            f"It is damaged behind its frame {count}: {reason_of(error)}."
         ) from error
 
 
@@ -126,7 +137,7 @@ def to_pixels(frame: Any, size: tuple[int, int]) -> Tensor:  # noqa: ANN401 av.V
         height=height,
         format="rgb24",
         src_colorspace=matrix_of(frame),
-        interpolation=Interpolation.BICUBIC,
+        interpolation=EXACT,
     ).to_ndarray()
     turned = np.rot90(rgb, turn // 90)
     return torch.from_numpy(np.ascontiguousarray(turned.transpose(2, 0, 1)))
@@ -134,8 +145,15 @@ def to_pixels(frame: Any, size: tuple[int, int]) -> Tensor:  # noqa: ANN401 av.V
 
 def matrix_of(frame: Any) -> Colorspace:  # noqa: ANN401 av.VideoFrame
     """The matrix between YUV and RGB: what the frame says, else what its height lets guess."""
-    guessed = Colorspace.ITU709 if frame.height >= _HD_LINES else Colorspace.ITU601
-    return _MATRICES.get(int(frame.colorspace), guessed)
+    return _MATRICES[colorspace_of(frame)]
+
+
+def colorspace_of(frame: Any) -> int:  # noqa: ANN401 av.VideoFrame
+    """FFmpeg's number of that matrix: what a stream is to be marked with."""
+    marked = int(frame.colorspace)
+    if marked in _MATRICES:
+        return marked
+    return _ITU709 if frame.height >= _HD_LINES else _ITU601
 
 
 def is_full_range(frame: Any) -> bool:  # noqa: ANN401 av.VideoFrame
@@ -152,5 +170,6 @@ def _is_cover(stream: "VideoStream") -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What FFmpeg says, to be put into a sentence."""
     return str(getattr(error, "strerror", None) or error).rstrip(".")

@@ -1,5 +1,6 @@
 """Look through a clip once: is it whole, when is each frame shown, where are the cuts."""
 
+import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -12,6 +13,7 @@ from upath import UPath
 from pipelines.errors import UndecodableImageError
 from pipelines.video.plan import ClipPlan, plan_segments
 from pipelines.video.reading import (
+    colorspace_of,
     decode_pictures,
     is_full_range,
     matrix_of,
@@ -23,10 +25,12 @@ from pipelines.video.reading import (
 )
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from av.video.stream import VideoStream
 
 _CUT_SCORE = 10  # of FFmpeg's scdet, 0..100: its default
 _CUT_LINES = 180  # frames are compared at this height
+_TOLERATED_SHARE, _TOLERATED_S = 0.03, 0.5  # of the length that the header promises
 _SHORTEST_SHOT = 6  # frames; a flash is no shot
 
 
@@ -70,10 +74,11 @@ def scan_clip(path: UPath, format_name: str, max_side: int | None) -> ClipPlan:
         keys: list[int] = []
         cuts = [0]
         first: Any = None
+        last: Any = None
         detector = _CutDetector(stream)
         for number, picture in enumerate(decode_pictures(container, stream)):
             frame = picture.frame
-            first = first or frame
+            first, last = first or frame, frame
             _check_size(first, frame, number)
             raw_pts.append(picture.pts)
             if frame.key_frame:
@@ -82,7 +87,9 @@ def scan_clip(path: UPath, format_name: str, max_side: int | None) -> ClipPlan:
                 cuts.append(number)
         if first is None:
             raise UndecodableImageError("Its video stream has no frame.")
-        _check_length(stream, len(raw_pts))
+        pts = tuple(_rising(raw_pts))
+        final = int(last.duration or 0) or _usual_duration(stream)
+        _check_length(container, stream, pts[-1] + final)
         width, height = _output_size(upright_size(first), max_side)
         aspect = stream.sample_aspect_ratio or Fraction(1)
         upright = 1 / aspect if rotation_of(first) % 180 and aspect else aspect
@@ -93,7 +100,8 @@ def scan_clip(path: UPath, format_name: str, max_side: int | None) -> ClipPlan:
             rate=_pair(rate_of(stream)),
             aspect=_pair(upright or Fraction(1)),
             marks=_marks(first),
-            pts=tuple(_rising(raw_pts)),
+            pts=pts,
+            final_duration=final,
             raw_pts=tuple(raw_pts),
             keys=tuple(keys),
             shots=tuple(cuts),
@@ -130,10 +138,33 @@ def _check_size(first: Any, frame: Any, number: int) -> None:  # noqa: ANN401 av
         )
 
 
-def _check_length(stream: "VideoStream", found: int) -> None:
-    promised = stream.frames  # 0 where the container does not say
-    if found < 0.98 * promised - 1:
-        raise UndecodableImageError(f"It is cut off: {found} of {promised} frames are there.")
+def _usual_duration(stream: "VideoStream") -> int:
+    return max(1, round(1 / (rate_of(stream) * (stream.time_base or Fraction(1, 1000)))))
+
+
+def _check_length(container: "InputContainer", stream: "VideoStream", end: int) -> None:
+    """Refuse a clip that ends well before its header says; the count of frames there is no guide.
+
+    A clip that was trimmed without encoding it anew still counts the frames that are not shown.
+    """
+    promised = _promised_s(container, stream)
+    found = float(end * (stream.time_base or Fraction(1, 1000)))
+    if found < (1 - _TOLERATED_SHARE) * promised - _TOLERATED_S:
+        raise UndecodableImageError(
+            f"It is cut off: of {promised:.1f} s the first {found:.1f} s are there."
+        )
+
+
+def _promised_s(container: "InputContainer", stream: "VideoStream") -> float:
+    """How long the header says that the video is; 0 where it says nothing."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    said = stream.metadata.get("DURATION", "")  # Matroska's, e.g. 00:01:02.400000000
+    if found := re.fullmatch(r"(\d+):(\d+):([\d.]+)", said):
+        hours, minutes, seconds = found.groups()
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    is_alone = len(container.streams) == 1
+    return (container.duration or 0) / av.time_base if is_alone else 0.0
 
 
 def _output_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
@@ -145,7 +176,7 @@ def _output_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]
 def _marks(frame: Any) -> dict[str, int]:  # noqa: ANN401 av.VideoFrame
     return {
         "matrix": int(matrix_of(frame)),
-        "colorspace": int(frame.colorspace),
+        "colorspace": colorspace_of(frame),
         "full_range": int(is_full_range(frame)),
         "color_primaries": int(frame.color_primaries),
         "color_trc": int(frame.color_trc),

@@ -7,9 +7,18 @@ HEAD_BYTES = 64
 VIDEO = "video"  # the mode of a clip in the catalog
 
 ANIMATED_GIF = "GIF (animated)"
+# Ours alone, never a source's. Takes any time base and holds the parameter sets, which joining needs.
+SEGMENT, SEGMENT_FORMAT = "NUT", "nut"
 _EBML = b"\x1a\x45\xdf\xa3"
 # What FFmpeg may take them for: no format that names other files, such as playlists, is among them.
-_DEMUXERS = {"MP4": "mp4", "MOV": "mov", "MKV": "matroska", "WEBM": "matroska", ANIMATED_GIF: "gif"}
+_DEMUXERS = {
+    "MP4": "mp4",
+    "MOV": "mov",
+    "MKV": "matroska",
+    "WEBM": "matroska",
+    ANIMATED_GIF: "gif",
+    SEGMENT: SEGMENT_FORMAT,
+}
 
 
 def may_be_clip(source: str) -> bool:
@@ -40,6 +49,8 @@ def demuxer_of(format_name: str) -> str:
 
 def clip_format_of_output(output: str) -> str:
     """The format of a clip that was written under that name."""
+    if output.endswith(f".{SEGMENT_FORMAT}"):
+        return SEGMENT
     return {"mov": "MOV", "matroska": "MKV"}.get(container_of(output), "MP4")
 
 

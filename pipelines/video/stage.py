@@ -1,6 +1,7 @@
 """Clips beside photos in the stages of a run; without a clip nothing of FFmpeg is loaded."""
 
 from dataclasses import replace
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -38,6 +39,21 @@ def with_scored_clips(
     from pipelines.video.score import score_clips
 
     return _both(photos, score_clips(run, compute, on_progress))
+
+
+def with_corrected_clips(
+    photos: StageSummary,
+    run: Run,
+    compute: ComputeConfig,
+    on_progress: OnProgress | None,
+    **options: Any,  # noqa: ANN401 of the stage
+) -> StageSummary:
+    """Correct the run's clips too; gives the summary of both."""
+    if not has_clips(run):
+        return photos
+    from pipelines.video.correct import correct_clips
+
+    return _both(photos, correct_clips(run, compute, on_progress, **options))
 
 
 def _both(photos: StageSummary, clips: StageSummary) -> StageSummary:

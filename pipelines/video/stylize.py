@@ -5,15 +5,10 @@ stylized photos. Killed anywhere, the same command does the segments that have n
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
-from torch import Tensor
-from upath import UPath
 
-from ganst.video.shot import Piece, ShotStylizer, Steadiness
 from pipelines.breadcrumbs import KILLED, find_killers, leave_trail
 from pipelines.cluster import count_workers, shared_cluster
 from pipelines.config import ComputeConfig
@@ -23,8 +18,6 @@ from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder
 from pipelines.schema import SEGMENTS, STYLIZED
 from pipelines.shards import Key, Shard, ShardCount, plan_shards, row_keys, run_shards
-from pipelines.storage import commit_file, is_local, open_root, resolve_inside
-from pipelines.styles import open_stylizer
 from pipelines.stylize import one_thread
 from pipelines.stylized import STAGE as PHOTOS_STAGE
 from pipelines.stylized import read_stylized
@@ -42,12 +35,9 @@ from pipelines.video.clips import (
     segment_path,
 )
 from pipelines.video.digest import check_digest, digest_of
-from pipelines.video.frames import FrameReader
 from pipelines.video.plan import ClipPlan, write_plan
-from pipelines.video.reading import open_clip
+from pipelines.video.rendering import first_manner, join_clip, source_of, write_pieces
 from pipelines.video.scan import scan_clip
-from pipelines.video.signature import container_of
-from pipelines.video.writing import Wrapping, join_segments, write_segment
 
 STAGE = "video"
 _REJECTS = (UndecodableImageError, UnstylizableImageError)
@@ -66,6 +56,7 @@ def stylize_clips(
         with shared_cluster(compute) as shared:
             failed = _work_through(run, waiting, shared, on_progress)
     after = _finished(run.folder)
+    fresh = {key_of_clip(clip) for clip in waiting}
     states = [after[key] for key in map(key_of_clip, clips) if key in after]
     return StageSummary(
         stage=STAGE,
@@ -75,6 +66,7 @@ def stylize_clips(
         rejected=states.count("rejected"),
         failed=failed,
         seconds=time.monotonic() - began,
+        notes=_notes(run.folder, fresh),
     )
 
 
@@ -146,32 +138,9 @@ def join_shard(shard: Shard[Clip], job: ClipJob) -> ShardCount:
     return ShardCount(0)
 
 
-def stylized_frames(
-    numbers: range, plan: ClipPlan, reader: FrameReader, job: ClipJob
-) -> Iterator[tuple[int, Tensor]]:
-    """Number and output of each frame of a segment, uint8 `[3, H, W]`."""
-    stylizer = open_stylizer(
-        job.style_path,
-        job.style_digest,
-        FIRST_CHECKPOINT,
-        job.precision,
-        job.strength,
-        job.memory_mb,
-    )
-    steady = job.steady and not stylizer.cuts(plan.height, plan.width)
-    steadiness = Steadiness() if steady else Steadiness(sharing=None, blending=job.steady)
-    shots = ShotStylizer(stylizer, steadiness)
-    for shot, frames in plan.pieces(plan.segments.index(numbers.start)):
-        piece = Piece(
-            start=frames.start - shot.start, stop=frames.stop - shot.start, length=len(shot)
-        )
-        first, last = (shot.start + position for position in shots.needed(piece))
-        yield from zip(frames, shots.stylize(reader.frames(first, last), piece), strict=True)
-
-
 def _scan(clip: Clip, job: ClipJob) -> str | None:
     """Write the clip's plan; gives what is wrong with it, if anything is."""
-    path = _source(clip, job)
+    path = source_of(clip, job)
     try:
         check_digest(path, clip.source_sha256)
         plan = scan_clip(path, clip.format, job.max_side)
@@ -186,7 +155,7 @@ def _segment_row(segment: Segment, job: ClipJob, error: str | None) -> Row:
     assert plan is not None, "only scanned clips have segments"
     numbers = plan.segment(segment.number)
     if error is None:
-        error = _stylize_segment(segment, numbers, plan, job)
+        error = _stylize_segment(segment, plan, job)
     return {
         "source": segment.clip.source,
         "attempt_id": segment.clip.attempt_id,
@@ -197,14 +166,11 @@ def _segment_row(segment: Segment, job: ClipJob, error: str | None) -> Row:
     }
 
 
-def _stylize_segment(segment: Segment, numbers: range, plan: ClipPlan, job: ClipJob) -> str | None:
+def _stylize_segment(segment: Segment, plan: ClipPlan, job: ClipJob) -> str | None:
     """Write the segment's file; gives what is wrong with the clip, if anything is."""
-    clip = segment.clip
-    path = segment_path(job.folder, clip.attempt_id, segment.number)
+    path = segment_path(job.folder, segment.clip.attempt_id, segment.number)
     try:
-        with open_clip(_source(clip, job), clip.format) as container:
-            frames = stylized_frames(numbers, plan, FrameReader(container, plan), job)
-            commit_file(path, lambda file: write_segment(file, frames, plan, job.quality))
+        write_pieces(path, plan.pieces(segment.number), segment.clip, plan, job, first_manner(job))
     except _REJECTS as error:
         return str(error)
     return None
@@ -212,18 +178,8 @@ def _stylize_segment(segment: Segment, numbers: range, plan: ClipPlan, job: Clip
 
 def _joined(clip: Clip, plan: ClipPlan, job: ClipJob) -> Row:
     path = job.folder.images(clip.output)
-    wrapping = Wrapping(
-        container=container_of(clip.output),
-        software=job.software,
-        strip_location=job.strip_location,
-    )
     try:
-        with TemporaryDirectory(prefix="ganst-") as scratch:
-            segments = _local_segments(clip, plan, job, Path(scratch))
-            with open_clip(_source(clip, job), clip.format) as source:
-                commit_file(
-                    path, lambda file: join_segments(file, segments, source, plan, wrapping)
-                )
+        notes = join_clip(path, clip, plan, job)
     except _REJECTS as error:
         return _rejected(clip, job, str(error))
     return _row(clip, job) | {
@@ -232,30 +188,12 @@ def _joined(clip: Clip, plan: ClipPlan, job: ClipJob) -> Row:
         "width": plan.width,
         "height": plan.height,
         "status": "ok",
+        "note": "; ".join(notes) or None,
     }
 
 
-def _local_segments(clip: Clip, plan: ClipPlan, job: ClipJob, scratch: Path) -> list[Path]:
-    """Files of all segments, fetched where the run lies on a store."""
-    paths = [
-        segment_path(job.folder, clip.attempt_id, number) for number in range(len(plan.segments))
-    ]
-    if all(map(is_local, paths)):
-        return [Path(str(path)) for path in paths]
-    return [_fetched(path, scratch) for path in paths]
-
-
-def _fetched(path: UPath, scratch: Path) -> Path:
-    path.fs.get_file(path.path, str(scratch / path.name))
-    return scratch / path.name
-
-
-def _source(clip: Clip, job: ClipJob) -> UPath:
-    return resolve_inside(open_root(job.photos), clip.source)
-
-
 def _segments(folder: RunFolder, clips: Sequence[Clip]) -> Iterator[Segment]:
-    """Of the clips that have been scanned; one of several with equal bytes does for all."""
+    """Of the clips that have been scanned. Clips of equal bytes write the same files twice."""
     for clip in clips:
         plan = load_plan(folder, clip.attempt_id)
         for number in range(len(plan.segments) if plan else 0):
@@ -281,6 +219,13 @@ def _segment_status(folder: RunFolder) -> dict[Key, str | None]:
 def _finished(folder: RunFolder) -> dict[Key, str]:
     table = read_stylized(folder)
     return dict(zip(row_keys(table), table["status"].to_pylist(), strict=True))
+
+
+def _notes(folder: RunFolder, keys: Collection[Key]) -> tuple[str, ...]:
+    """What was left out of the clips of this call."""
+    table = read_stylized(folder).to_pylist()
+    noted = (row for row in table if row["note"] and (row["source"], row["attempt_id"]) in keys)
+    return tuple(f"{row['source']}: {row['note']}" for row in noted)
 
 
 def _commit(job: ClipJob, part: str, row: Row) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from upath import UPath
 
 from pipelines import verdict_files
 from pipelines.parquet import list_parts
@@ -296,15 +297,15 @@ def test_killed_between_two_steps_the_same_command_ends_in_the_same_files(run, m
     )
     calls = iter(range(1, 100))
 
-    def commit(path: Any, data: bytes) -> None:  # noqa: ANN401 a path of fsspec
+    def copy(source: UPath, target: UPath) -> None:
         if next(calls) == step:
             raise KeyError(step)
-        real(path, data)
+        real(source, target)
 
-    real = verdict_files.commit_bytes
+    real = verdict_files.copy_file
     with monkeypatch.context() as patch:
-        patch.setattr(verdict_files, "commit_bytes", commit)
-        patch.setattr("pipelines.correct.commit_bytes", commit)
+        patch.setattr(verdict_files, "copy_file", copy)
+        patch.setattr("pipelines.correct.copy_file", copy)
         import_reviews(run, file)
         with pytest.raises(KeyError):
             write_report(run)

@@ -16,7 +16,7 @@ from ganst.correction.acceptance import (
 from ganst.scoring.calibration import FAMILIES
 from ganst.scoring.canonical import blur
 from ganst.scoring.measuring import measure
-from ganst.scoring.reference import StyleReference
+from ganst.scoring.reference import Reference
 from tests.ganst.stand_in import requantised
 
 GOOD = 0  # a pair whose output is nowhere near a limit
@@ -159,7 +159,7 @@ def test_a_column_that_is_no_number_is_refused(stand_in, try_it, monkeypatch):
     _, output = stand_in.pair(GOOD)
     real = acceptance.measure
 
-    def measured(source: Tensor, candidate: Tensor, reference: StyleReference) -> dict[str, float]:
+    def measured(source: Tensor, candidate: Tensor, reference: Reference) -> dict[str, float]:
         columns = real(source, candidate, reference)
         return columns | {"s_gain": float("nan")} if torch.equal(candidate, output) else columns
 
@@ -185,7 +185,7 @@ def test_what_was_optimised_does_not_speak_for_a_candidate(stand_in, try_it, mon
     flagged = requantised(requantised(output))
     real = acceptance.measure
 
-    def measured(source: Tensor, candidate: Tensor, reference: StyleReference) -> dict[str, float]:
+    def measured(source: Tensor, candidate: Tensor, reference: Reference) -> dict[str, float]:
         columns = real(source, candidate, reference)
         if not torch.equal(candidate, flagged):
             return columns

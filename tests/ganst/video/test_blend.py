@@ -1,8 +1,16 @@
+import pytest
 import torch
 
-from ganst.video.blend import blend
+from ganst.video.blend import Blending, TemporalBlend
 
 SIZE = (3, 40, 40)
+
+
+def blend(sources: list[torch.Tensor], outputs: list[torch.Tensor], middle: int) -> torch.Tensor:
+    made = TemporalBlend(Blending())
+    for position, (source, output) in enumerate(zip(sources, outputs, strict=True)):
+        made.add(position, source, output)
+    return made.at(middle)
 
 
 def noisy(level: float, seed: int, amount: float = 2.0) -> torch.Tensor:
@@ -39,3 +47,9 @@ def test_at_the_end_of_a_shot_there_are_fewer_neighbours():
     outputs = [torch.full(SIZE, level, dtype=torch.uint8) for level in (0, 30, 60)]
     assert blend(still, outputs, 0).unique().tolist() == [30]
     assert torch.equal(blend(still[:1], outputs[:1], 0), outputs[0])
+
+
+@pytest.mark.parametrize("wrong", [{"radius": 0}, {"tolerance": 0.0}])
+def test_a_blending_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match="at least 1"):
+        Blending(**wrong)

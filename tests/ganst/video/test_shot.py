@@ -13,7 +13,7 @@ from ganst.video.flicker import FlickerMeter
 from ganst.video.shot import Piece, ShotStylizer, Steadiness
 from ganst.video.steady import SharedNorms, SharingSchedule
 
-EVERY_FRAME_FOR_ITSELF = Steadiness(sharing=None, blending=False)
+EVERY_FRAME_FOR_ITSELF = Steadiness(sharing=None, blending=None)
 SHORT = Steadiness(sharing=SharingSchedule(every=3, window=2))
 LENGTH = 17
 
@@ -59,7 +59,7 @@ def stylize(
         EVERY_FRAME_FOR_ITSELF,
         SHORT,
         Steadiness(sharing=None),
-        Steadiness(sharing=SharingSchedule(every=5, window=1), blending=False),
+        Steadiness(sharing=SharingSchedule(every=5, window=1), blending=None),
         Steadiness(),
     ],
 )

@@ -25,9 +25,26 @@ def test_p_values_of_usual_shots_are_even(rows, scale):
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_shot_that_is_off_by_one_column_is_named_by_it(rows, scale, column):
     p, score, named = scale.judge(rows[0] | {column: 50.0}, "key")
-    assert p == pytest.approx(1 / 61)
+    assert 0 < p < 1 / 61
     assert named == column
     assert score > 5
+
+
+def test_beyond_what_was_seen_p_falls_without_a_jump(scale):
+    largest = scale.scores[-1]
+    off = {"v_flicker": scale.medians[1] + largest * scale.units[1]}
+    calm = dict(zip(COLUMNS, scale.medians, strict=True))
+    found = [
+        scale.judge(calm | {"v_flicker": off["v_flicker"] + step * scale.units[1]}, "k")[0]
+        for step in (1e-6, 1, 3, 10, 30, 100)
+    ]
+    assert found[0] == pytest.approx(1 / 61, rel=1e-3)
+    assert found == sorted(found, reverse=True)
+    assert found[-1] > 0
+
+
+def test_a_clip_of_a_hundred_shots_can_be_flagged_for_one_of_them(rows, scale):
+    assert 100 * scale.judge(rows[0] | {"v_flicker": 100.0}, "key")[0] < 0.05
 
 
 def test_what_nobody_sees_is_no_fault(rows):

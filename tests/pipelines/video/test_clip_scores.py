@@ -17,7 +17,6 @@ from pipelines.report import write_report
 from pipelines.runs import Run
 from pipelines.score import score
 from pipelines.video import calibrate as calibrate_module
-from pipelines.video.calibrate import calibrate_clips
 from pipelines.video.score import score_clips
 from pipelines.video.shot_calibration import FILE, ClipScope, ShotCalibration
 from pipelines.video.stylize import stylize_clips
@@ -30,15 +29,9 @@ SERIAL = ComputeConfig(workers=0)
 SIZE = (128, 96)
 
 
-@pytest.fixture(scope="module")
-def pack(calibrated_pack: StylePack) -> StylePack:
-    photos = calibrated_pack.path.parent / "photos"
-    assert photos.is_dir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibrate_module, "_HEIGHT", 96)
-        patch.setattr(calibrate_module, "_MAX_PHOTOS", 22)
-        calibrate_clips(calibrated_pack.path, str(photos), SERIAL)
-    return calibrated_pack
+@pytest.fixture
+def pack(clip_pack: StylePack) -> StylePack:
+    return clip_pack
 
 
 @pytest.fixture
@@ -62,6 +55,24 @@ def spoil(path: Path, damage) -> None:
     assert (height, width) == (plan.height, plan.width)
     write_clip(path, [frame.permute(1, 2, 0).numpy() for frame in pixels_of(made)])
     made.unlink()
+
+
+@pytest.mark.parametrize("damage", ["gone", "no clip", "shorter", "another size"])
+def test_an_output_that_is_not_what_was_written_is_flagged_as_unreadable(run, damage):
+    path = Path(str(run.folder.images("one.mkv")))
+    path.unlink()
+    if damage == "no clip":
+        path.write_bytes(b"nothing")
+    elif damage == "shorter":
+        write_clip(path, shot(9, size=SIZE))
+    elif damage == "another size":
+        write_clip(path, shot(16, size=(64, 48)))
+    summary = score_clips(run, SERIAL)
+    assert (summary.done, summary.failed) == (2, ())
+    write_report(run)
+    row = pd.read_parquet(str(run.folder.report)).set_index("source").loc["one.mkv"]
+    assert (row["status"], row["reason"]) == ("flagged", "unreadable")
+    assert row["evidence"].startswith("the output ")
 
 
 def shots_of(run: Run) -> pd.DataFrame:
