@@ -14,6 +14,9 @@ from ganst.tiling import Tiling, bytes_per_pixel, stylize_in_strips
 
 # Smaller images are mirrored up to this side: below it the reflection pads inside the network do not fit.
 SMALLEST_SIDE_PX = 64
+# Of a strip to its image's height: rows lie one behind the other in memory, columns are gathered. But the
+# lines of a panorama are to be short ones, or the fewest that a strip takes would be too much.
+_LONGEST_LINE = 8
 
 
 class Stylizer:
@@ -73,7 +76,7 @@ class Stylizer:
         return blend(image, styled, self.strength)
 
     def _stylize_in_strips(self, image: Tensor, tiling: Tiling) -> Tensor:
-        axis = 2 if image.shape[1] >= image.shape[2] else 3
+        axis = 2 if image.shape[2] <= _LONGEST_LINE * image.shape[1] else 3
         source = SourceLines(
             image,
             axis,

@@ -2,7 +2,8 @@
 
 Every class here stands for one map `[1, C, H, W]` that never exists as a whole. *Lines* run across
 the axis that the map is cut along: rows for axis 2, columns for axis 3. `read(start, stop)` gives
-those lines, the same values whatever the slice: whoever reads them mirrors at the ends.
+those lines, the same values whatever the slice: whoever reads them mirrors at the ends. Slices are
+channels-last: so the lines of rows lie one behind the other, in a store as in memory.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganst.pixels import reflect_range, stride_margins, to_model
 
@@ -74,19 +75,23 @@ class SourceLines:
     def pixels(self, start: int, stop: int) -> Tensor:
         """Lines of *pixels*: floats `[1, 3, H, W]` in [-1, 1]."""
         across = 5 - self.axis
-        pixels = self.image
-        for axis, first, last in ((self.axis, start, stop), (across, 0, self.padded(across))):
-            before, _ = self.margins(axis)
-            size = self.image.shape[axis - 1]
-            pixels = pixels.index_select(
-                axis - 1, reflect_range(size, first - before, last - before)
-            )
+        pixels = self._mirrored(self.image, self.axis, start, stop)
+        pixels = self._mirrored(pixels, across, 0, self.padded(across))
         return to_model(pixels[None].to(self.device), self.dtype)
 
     def read(self, start: int, stop: int) -> Tensor:
         """The stem's input."""
-        x = self.pixels(start * self.shuffle, stop * self.shuffle)
+        x = _channels_last(self.pixels(start * self.shuffle, stop * self.shuffle))
         return F.pixel_unshuffle(x, self.shuffle)
+
+    def _mirrored(self, pixels: Tensor, axis: int, start: int, stop: int) -> Tensor:
+        """`start` to `stop` along `axis`, counted in the mirrored image."""
+        before, _ = self.margins(axis)
+        size = self.image.shape[axis - 1]
+        start, stop = start - before, stop - before
+        if start >= 0 and stop <= size:
+            return pixels.narrow(axis - 1, start, stop - start)
+        return pixels.index_select(axis - 1, reflect_range(size, start, stop))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +105,19 @@ class StoredLines:
 
     def write(self, start: int, x: Tensor) -> None:
         """Put lines, `[1, C, H, W]`, at `start`."""
-        self.store.write(start, x[0].permute(*self._order).cpu())
+        self.store.write(start, by_lines(x, self.axis).cpu())
 
     def read(self, start: int, stop: int) -> Tensor:
         """What was written."""
-        lines = self.store.read(start, stop).to(self.device)
-        order = [self._order.index(axis) for axis in range(3)]
-        return lines.permute(*order)[None]
-
-    @property
-    def _order(self) -> tuple[int, int, int]:
-        return (1, 2, 0) if self.axis == 2 else (2, 1, 0)
+        lines = self.store.read(start, stop).to(self.device)[None]
+        return lines.permute(*((0, 3, 1, 2) if self.axis == 2 else (0, 3, 2, 1)))
 
 
 @dataclass(frozen=True, slots=True)
-class ConvLines:
-    """A convolution with stride 1 or 2 that sees a mirrored border, or zeros."""
+class _MadeOf:
+    """A map that is made of another one, line by line."""
 
     before: Lines
-    conv: nn.Conv2d
-    border: Literal["reflect", "zero"] = "reflect"
 
     @property
     def axis(self) -> int:
@@ -128,30 +126,40 @@ class ConvLines:
 
     @property
     def num(self) -> int:
-        """As many as before, or half."""
-        return self.before.num // self.conv.stride[0]
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """Before norm and activation."""
-        (kernel, _), (stride, _) = self.conv.kernel_size, self.conv.stride
-        pad = (kernel - 1) // 2
-        first, last = stride * start - pad, stride * (stop - 1) - pad + kernel
-        x = _beyond(self.before, first, last, self.border)
-        x = _channels_last(_pad_across(x, pad, self.axis, self.border))
-        return F.conv2d(x, self.conv.weight, self.conv.bias, self.conv.stride)
+        """As many."""
+        return self.before.num
 
 
 @dataclass(frozen=True, slots=True)
-class TransposedLines:
-    """A transposed convolution that doubles the sides: kernel 3, stride 2, padding 1 and 1."""
+class ConvLines(_MadeOf):
+    """A convolution with stride 1 or 2 that sees a mirrored border, or zeros."""
 
-    before: Lines
-    conv: nn.ConvTranspose2d
+    weight: Tensor  # [C_out, C_in / groups, kernel, kernel]
+    bias: Tensor | None
+    stride: int = 1
+    groups: int = 1
+    border: Literal["reflect", "zero"] = "reflect"
 
     @property
-    def axis(self) -> int:
-        """As before."""
-        return self.before.axis
+    def num(self) -> int:
+        """As many as the stride leaves."""
+        return self.before.num // self.stride
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """The lines before, with those that the kernel sees on either side."""
+        kernel = self.weight.shape[-1]
+        pad = (kernel - 1) // 2
+        first, last = self.stride * start - pad, self.stride * (stop - 1) - pad + kernel
+        x = _beyond(self.before, first, last, self.border)
+        x = _channels_last(_pad_across(x, pad, self.axis, self.border))
+        return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class DoubledLines(_MadeOf):
+    """Twice the lines by a function whose every line hangs on the two nearest ones before it."""
+
+    enlarge: Callable[[Tensor], Tensor]  # [1, C, H, W] -> [1, C', 2H, 2W]
 
     @property
     def num(self) -> int:
@@ -159,53 +167,29 @@ class TransposedLines:
         return 2 * self.before.num
 
     def read(self, start: int, stop: int) -> Tensor:
-        """An even line hangs on one line of the map before, an odd one on two."""
-        first, last = start // 2, min(stop // 2 + 1, self.before.num)
-        y = self.conv(_channels_last(self.before.read(first, last)))
+        """Of one more line on either side, and cut."""
+        first, last = max(start // 2 - 1, 0), min((stop + 1) // 2 + 1, self.before.num)
+        y = self.enlarge(_channels_last(self.before.read(first, last)))
         return y.narrow(self.axis, start - 2 * first, stop - start)
 
 
 @dataclass(frozen=True, slots=True)
-class NormLines:
+class NormLines(_MadeOf):
     """Each channel times `scale` plus `shift`, which give it the mean and variance of a norm."""
 
-    before: Lines
-    scale: Tensor  # float32 [1, C, 1, 1]
+    scale: Tensor  # float32 [C]
     shift: Tensor
-
-    @property
-    def axis(self) -> int:
-        """As before."""
-        return self.before.axis
-
-    @property
-    def num(self) -> int:
-        """As before."""
-        return self.before.num
 
     def read(self, start: int, stop: int) -> Tensor:
         """In float32, rounded once: what group norm does."""
-        x = self.before.read(start, stop)
-        # Not addcmul: it fuses where it runs on vectors, and not in the rest of a slice.
-        return (x.float() * self.scale).add_(self.shift).to(x.dtype)
+        return scaled(_channels_last(self.before.read(start, stop)), self.scale, self.shift)
 
 
 @dataclass(frozen=True, slots=True)
-class ActivationLines:
+class ActivationLines(_MadeOf):
     """A function of every value."""
 
-    before: Lines
     function: Callable[[Tensor], Tensor]
-
-    @property
-    def axis(self) -> int:
-        """As before."""
-        return self.before.axis
-
-    @property
-    def num(self) -> int:
-        """As before."""
-        return self.before.num
 
     def read(self, start: int, stop: int) -> Tensor:
         """Its values."""
@@ -213,74 +197,27 @@ class ActivationLines:
 
 
 @dataclass(frozen=True, slots=True)
-class BlurLines:
-    """Half the resolution behind the [1, 2, 1] filter of `BlurDown`."""
-
-    before: Lines
-    kernel: Tensor
-
-    @property
-    def axis(self) -> int:
-        """As before."""
-        return self.before.axis
-
-    @property
-    def num(self) -> int:
-        """Half as many."""
-        return self.before.num // 2
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """Every second line."""
-        x = _beyond(self.before, 2 * start - 1, 2 * stop, "reflect")
-        x = _channels_last(_pad_across(x, 1, self.axis, "reflect"))
-        return F.conv2d(x, self.kernel.to(x.dtype), stride=2, groups=x.shape[1])
-
-
-@dataclass(frozen=True, slots=True)
-class UpLines:
-    """Twice the resolution."""
-
-    before: Lines
-    mode: Literal["bilinear", "nearest"]
-
-    @property
-    def axis(self) -> int:
-        """As before."""
-        return self.before.axis
-
-    @property
-    def num(self) -> int:
-        """Twice as many."""
-        return 2 * self.before.num
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """A line hangs on the two nearest ones: read one more on either side, and cut."""
-        first, last = max(start // 2 - 1, 0), min((stop + 1) // 2 + 1, self.before.num)
-        x = _channels_last(self.before.read(first, last))
-        y = F.interpolate(x, scale_factor=2, mode=self.mode)
-        return y.narrow(self.axis, start - 2 * first, stop - start)
-
-
-@dataclass(frozen=True, slots=True)
-class SumLines:
+class SumLines(_MadeOf):
     """Two maps of one shape added."""
 
-    one: Lines
     other: Lines
-
-    @property
-    def axis(self) -> int:
-        """As before."""
-        return self.one.axis
-
-    @property
-    def num(self) -> int:
-        """As before."""
-        return self.one.num
 
     def read(self, start: int, stop: int) -> Tensor:
         """The sum."""
-        return self.one.read(start, stop) + self.other.read(start, stop)
+        return self.before.read(start, stop) + self.other.read(start, stop)
+
+
+def by_lines(x: Tensor, axis: int) -> Tensor:
+    """`[1, C, H, W]` as `[lines, across, C]`; no copy where lines are rows."""
+    return x[0].permute(*((1, 2, 0) if axis == 2 else (2, 1, 0)))
+
+
+def scaled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Channels-last `[N, C, H, W]` times `scale` plus `shift`, both float32 `[C]`, in one pass."""
+    # A norm whose mean is 0 and whose variance is 1. Channels are its vectors, so that no value
+    # hangs on where in a slice it stands.
+    mean, variance = torch.zeros_like(scale), torch.ones_like(scale)
+    return F.batch_norm(x, mean, variance, scale, shift, training=False, eps=0.0)
 
 
 def _beyond(lines: Lines, start: int, stop: int, border: str) -> Tensor:

@@ -4,16 +4,18 @@ Instance norm needs every pixel of a map before the next layer can begin, and no
 give every tile colours of its own (research on URST and KIN, arXiv:2103.11784, approximates; this
 does not). So the network is walked norm by norm: one pass over strips sums up a map in float64, the
 next one computes the map again, or reads it where it was stored, and goes on. Only the smallest
-maps, those of the residual blocks, are stored. Strips span the short side of the image and read as
-many lines of the map before as their kernels see, so that no line hangs on how the image was cut.
+maps, those of the residual blocks, are stored: to compute the few layers in front of and behind
+them again costs a third of the network, no more than to write and read maps of four times the size.
+Strips read as many lines of the map before as their kernels see, so that no line hangs on how the
+image was cut.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,16 +23,15 @@ from torch import Tensor, nn
 
 from ganst.lines import (
     ActivationLines,
-    BlurLines,
     ConvLines,
+    DoubledLines,
     Lines,
     NormLines,
     SourceLines,
     Store,
     StoredLines,
     SumLines,
-    TransposedLines,
-    UpLines,
+    by_lines,
 )
 from ganst.models.generator import BlurDown, GeneratorConfig, ResidualBlock, ResnetGenerator
 from ganst.pixels import to_pixels
@@ -39,8 +40,10 @@ Shape = tuple[int, int, int]
 OpenStore = Callable[[Shape, torch.dtype], AbstractContextManager[Store]]
 
 _EPS = 1e-5  # of group norm
+_SUMMED_VALUES = 2**17  # 1 MB in float64
 _LOWPASS_FACTOR = 8
-_HALO_PX = 16  # what the layers before the blocks, or behind them, see on either side, rounded up
+# Activations of a strip: larger ones leave the caches of a core, smaller ones are read twice too often.
+_STRIP_BYTES = 32 * 10**6
 # Torch convolves inputs up to this size with another algorithm, which sums in another order.
 _SMALL_INPUT = 1.2 * 20_480
 
@@ -78,14 +81,16 @@ def bytes_per_pixel(config: GeneratorConfig, dtype: torch.dtype) -> float:
 class Tiling:
     """How an image is cut, and where its maps are kept."""
 
-    max_bytes: int  # of activations at a time; a few lines are always taken
+    max_bytes: (
+        int  # of activations at a time: half in strips, if need be; a few lines are always taken
+    )
     open_store: OpenStore = keep_in_memory
 
     def num_strips(self, source: SourceLines, config: GeneratorConfig) -> int:
         """Strips of about equal size, for every map alike."""
         across = source.padded(5 - source.axis)
         line_bytes = bytes_per_pixel(config, source.dtype) * across
-        lines = int(self.max_bytes / 2 / line_bytes) - 2 * _HALO_PX
+        lines = int(min(self.max_bytes / 2, _STRIP_BYTES) / line_bytes)
         fewest = max(4 * config.stride, math.ceil(_SMALL_INPUT * _thinness(config) / across))
         return max(source.padded(source.axis) // max(lines, fewest), 1)
 
@@ -135,7 +140,7 @@ class _Walk:
         for down in generator.downs:
             for layer in down:  # pyrefly: ignore[not-iterable]
                 is_blur = isinstance(layer, BlurDown)
-                x = BlurLines(x, layer.kernel) if is_blur else self._layer(layer, x)
+                x = _blurred(layer, x) if is_blur else self._layer(layer, x)
         return x
 
     def apply_block(self, block: nn.Module, maps: list[StoredLines]) -> None:
@@ -148,9 +153,8 @@ class _Walk:
             self.store(x, self._layer(block, x, keep=first))
 
     def decode(self, generator: ResnetGenerator, x: Lines) -> Lines:
-        up_by: Any = getattr(generator.config, "up", "bilinear")
         for up in generator.ups:
-            x = self._layer(up, x if up_by == "transposed" else UpLines(x, up_by))
+            x = self._layer(up, _enlarged(generator.config.up, x))
         return _convolved(generator.head, x)
 
     def _layer(self, layer: nn.Module, x: Lines, keep: StoredLines | None = None) -> Lines:
@@ -169,7 +173,7 @@ class _Walk:
         for start, strip in self.strips(y):
             if keep:
                 keep.write(start, strip)
-            sums.add(strip, y.axis)
+            sums.add(start, strip, y.axis)
         y = keep or y
         return y if isinstance(norm, nn.Identity) else NormLines(y, *sums.scale_and_shift(norm))
 
@@ -178,35 +182,59 @@ class _Sums:
     """Sums over a map, line by line in float64: added up in one order, however it was cut."""
 
     def __init__(self, num_lines: int) -> None:
-        self._lines: list[Tensor] = []
         self._num_lines = num_lines
         self._num_across = 0
+        # One tensor: small ones that stay would lie in the gaps that strips are to come back to.
+        self._lines = torch.empty(0)
 
-    def add(self, x: Tensor, axis: int) -> None:
-        """The next lines, `[1, C, H, W]`."""
-        self._num_across = x.shape[5 - axis]
-        wide = x[0].double()
-        sums = torch.stack([wide.sum(4 - axis), wide.square_().sum(4 - axis)], dim=-1)
-        self._lines.append(sums.transpose(0, 1))  # [n, C, 2]
+    def add(self, start: int, x: Tensor, axis: int) -> None:
+        """Lines from `start` on, `[1, C, H, W]`."""
+        lines = by_lines(x, axis)
+        if not self._num_across:
+            self._num_across, channels = lines.shape[1:]
+            shape = (2, self._num_lines, channels)
+            self._lines = torch.empty(shape, dtype=torch.float64, device=x.device)
+        # A few lines at a time: in float64 a whole strip would not stay in the cache.
+        step = max(1, _SUMMED_VALUES // lines[0].numel())
+        for first, some in zip(
+            range(start, start + len(lines), step), lines.split(step), strict=True
+        ):
+            wide, place = some.double(), slice(first, first + len(some))
+            torch.sum(wide, 1, out=self._lines[0, place])
+            torch.sum(wide.square_(), 1, out=self._lines[1, place])
 
     def scale_and_shift(self, norm: nn.Module) -> tuple[Tensor, Tensor]:
-        """What instance norm does to each channel: float32 `[1, C, 1, 1]` both."""
-        mean, square = (torch.cat(self._lines).sum(0) / (self._num_lines * self._num_across)).T
+        """What instance norm does to each channel: float32 `[C]` both."""
+        mean, square = self._lines.sum(1) / (self._num_lines * self._num_across)
         scale = (square - mean**2).clamp(min=0).add(_EPS).rsqrt()
         shift = -mean * scale
         weight, bias = (getattr(norm, name, None) for name in ("weight", "bias"))
         if weight is not None:
             scale, shift = scale * weight, shift * weight + bias
-        return scale.float()[None, :, None, None], shift.float()[None, :, None, None]
+        return scale.float(), shift.float()
 
 
 def _convolved(layer: nn.Module, x: Lines) -> Lines:
     conv = layer.conv
     if isinstance(conv, nn.ConvTranspose2d):
-        return TransposedLines(x, conv)
+        return DoubledLines(x, conv)
     assert isinstance(conv, nn.Conv2d)
     has_zeros = conv.padding_mode == "zeros" and conv.padding != (0, 0)
-    return ConvLines(x, conv, "zero" if has_zeros else "reflect")
+    border = "zero" if has_zeros else "reflect"
+    return ConvLines(x, conv.weight, conv.bias, conv.stride[0], border=border)
+
+
+def _blurred(layer: BlurDown, x: Lines) -> Lines:
+    kernel = layer.kernel
+    assert isinstance(kernel, Tensor)
+    return ConvLines(x, kernel, None, stride=2, groups=len(kernel))
+
+
+def _enlarged(by: str, x: Lines) -> Lines:
+    """What stands before the convolution of an up; a transposed one doubles by itself."""
+    if by == "transposed":
+        return x
+    return DoubledLines(x, partial(F.interpolate, scale_factor=2, mode=by))
 
 
 def _thinness(config: GeneratorConfig) -> float:
@@ -244,12 +272,13 @@ def _shrink(source: SourceLines) -> Tensor:
     size, across = source.padded(source.axis), source.padded(5 - source.axis)
     num = max(size // _LOWPASS_FACTOR, 1)
     width = max(across // _LOWPASS_FACTOR, 1)
-    lines = []
+    shape = (1, width) if source.axis == 2 else (width, 1)
+    sides = (num, width) if source.axis == 2 else (width, num)
+    small = torch.empty((1, 3, *sides), dtype=source.dtype, device=source.device)
     for i in range(num):
         x = source.pixels(i * size // num, math.ceil((i + 1) * size / num))
-        shape = (1, width) if source.axis == 2 else (width, 1)
-        lines.append(F.interpolate(x, size=shape, mode="area"))
-    return torch.cat(lines, dim=source.axis)
+        small.narrow(source.axis, i, 1).copy_(F.interpolate(x, size=shape, mode="area"))
+    return small
 
 
 def _enlarge(small: Tensor, start: int, stop: int, source: SourceLines) -> Tensor:

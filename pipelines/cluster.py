@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT_S = 15
 # Dask's own limit is 3 deaths of a shard; breadcrumbs give up on single images long before this.
 _ALLOWED_DEATHS = 12
-# Dask's own 64 KiB gives every feature map back to the system and takes it anew, page by page, in
-# every layer: nearly half of a worker's time. Larger maps still go back at once.
-_KEPT_BYTES = 256 * 1024**2
-_HEAP_BYTES = 64 * 1024**2
+# Else every feature map goes back to the system and comes anew, page by page, in every layer: nearly
+# half of a worker's time. Larger ones than those of a strip or of a common photo still go back at once:
+# kept in one heap, the maps and pixels of large photos would leave gaps that come to gigabytes.
+WORKER_ENVIRONMENT = {
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 1024**2),  # Dask's own: 64 KiB
+    "MALLOC_MMAP_THRESHOLD_": str(64 * 1024**2),
+}
 
 
 @contextmanager
@@ -69,8 +72,9 @@ def _local_cluster(workers: int) -> Iterator["Client"]:
     settings = {
         "distributed.scheduler.allowed-failures": _ALLOWED_DEATHS,
         "distributed.worker.use-file-locking": False,
-        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": _KEPT_BYTES,
-        "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": _HEAP_BYTES,
+    } | {
+        f"distributed.nanny.pre-spawn-environ.{name}": value
+        for name, value in WORKER_ENVIRONMENT.items()
     }
     # It tells as news that a connection closed, at the end of every cluster.
     logging.getLogger("distributed.batched").setLevel(logging.WARNING)

@@ -123,7 +123,7 @@ def stylize_shard(
     photos = [photo for photo in shard.items if photo.source not in killers]
     steps = (
         lambda photo: _read_photo(photo, job),
-        lambda _photo, image: _make_output(job, image, part),
+        lambda _photo, image: _make_output(job, image, part, keeps_source=companion is not None),
         lambda photo, made: _write_output(
             photo, job, made, folder.images(photo.output), part, companion
         ),
@@ -197,9 +197,9 @@ def _read_photo(photo: Photo, job: StylizeJob) -> DecodedImage | Rejection:
 
 
 def _make_output(
-    job: StylizeJob, image: DecodedImage | Rejection, part: UPath
-) -> tuple[DecodedImage, Tensor] | Rejection:
-    """The image with the pixels of its output, and those of the photo."""
+    job: StylizeJob, image: DecodedImage | Rejection, part: UPath, *, keeps_source: bool
+) -> tuple[DecodedImage, Tensor | None] | Rejection:
+    """The image with the pixels of its output, and those of the photo if somebody wants them."""
     if part.exists():
         raise _OvertakenError
     if isinstance(image, Rejection):
@@ -212,13 +212,14 @@ def _make_output(
         job.strength,
         job.memory_mb,
     )
-    return replace(image, pixels=stylizer.stylize([image.pixels])[0]), image.pixels
+    (styled,) = stylizer.stylize([image.pixels])
+    return replace(image, pixels=styled), image.pixels if keeps_source else None
 
 
 def _write_output(
     photo: Photo,
     job: StylizeJob,
-    made: tuple[DecodedImage, Tensor] | Rejection,
+    made: tuple[DecodedImage, Tensor | None] | Rejection,
     path: UPath,
     part: UPath,
     companion: Companion | None,
@@ -243,7 +244,9 @@ def _write_output(
         "height": height,
         "status": "ok",
     }
-    return row, companion.make_row(photo, source, data, sha256) if companion else None
+    if companion is None or source is None:
+        return row, None
+    return row, companion.make_row(photo, source, data, sha256)
 
 
 def _row(photo: Photo, job: StylizeJob) -> Row:

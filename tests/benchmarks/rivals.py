@@ -11,6 +11,7 @@ All but `bare` write images to OUT; `bare` writes the times of its passes to OUT
 
 import argparse
 import json
+import logging
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -115,7 +116,7 @@ def _ray(arguments: argparse.Namespace) -> Any:  # noqa: ANN401 Ray is no depend
     ray_package.init(
         num_cpus=arguments.workers,
         include_dashboard=False,
-        logging_level="error",
+        logging_level=logging.ERROR,
         log_to_driver=False,
     )
     import ray.data as ray_data  # pyrefly: ignore

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganst.inference import Precision, Stylizer
+from ganst.lines import scaled
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import PRESETS
 from ganst.tiling import Tiling
@@ -33,14 +34,13 @@ def make_image(height: int, width: int, seed: int = 0) -> torch.Tensor:
 def exact_norm(norm: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Over the whole map, in float64: torch sums channels-last maps in float32, one by one."""
     wide = x.double()
-    mean = wide.mean((2, 3), keepdim=True)
-    scale = ((wide.square().mean((2, 3), keepdim=True) - mean**2).clamp(min=0) + 1e-5).rsqrt()
+    mean = wide.mean((0, 2, 3))
+    scale = ((wide.square().mean((0, 2, 3)) - mean**2).clamp(min=0) + 1e-5).rsqrt()
     shift = -mean * scale
     weight, bias = (getattr(norm, name, None) for name in ("weight", "bias"))
     if weight is not None and bias is not None:
-        scale = scale * weight[:, None, None]
-        shift = shift * weight[:, None, None] + bias[:, None, None]
-    return (x.float() * scale.float() + shift.float()).to(x.dtype)
+        scale, shift = scale * weight, shift * weight + bias
+    return scaled(x, scale.float(), shift.float())
 
 
 @pytest.mark.parametrize("preset", GENERATORS)
