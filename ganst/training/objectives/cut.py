@@ -34,7 +34,7 @@ class CutObjective:
         """The one generator."""
         return self._generator
 
-    def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, float]:
+    def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, Tensor]:
         """One update of D, then of G.
 
         During warm-up a new generator learns to copy the photo, while D rests; a generator that came
@@ -56,7 +56,7 @@ class CutObjective:
             terms["idt"] = weight * self._identity_loss(y)
         return told | bench.update(self.optimizers["G"], terms)
 
-    def _step_discriminator(self, y: Tensor, fake: Tensor) -> dict[str, float]:
+    def _step_discriminator(self, y: Tensor, fake: Tensor) -> dict[str, Tensor]:
         bench = self.bench
         self.D.requires_grad_(requires_grad=True)
         with bench.autocast:
