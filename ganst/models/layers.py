@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganst.models.backward import convolve, reflect_pad
+
 Norm = Literal["instance", "affine", "none"]
 Border = Literal["reflect", "zero"]
 
@@ -45,8 +47,17 @@ class BlurDown(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C, H, W]` -> `[N, C, H/2, W/2]`."""
-        x = F.pad(x, (1, 1, 1, 1), mode="reflect")
+        x = reflect_pad(x, 1)
         return F.conv2d(x, self.kernel.to(x.dtype), stride=2, groups=x.shape[1])  # pyrefly: ignore
+
+
+class ReflectConv(nn.Conv2d):
+    """torch's convolution of mirrored images, computed as is fast in training."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002
+        pad = int(self.padding[0])
+        padded = reflect_pad(input, pad) if pad else input
+        return convolve(padded, weight, bias, self.stride)
 
 
 class Conv(nn.Module):
@@ -98,7 +109,8 @@ def conv2d(
     border: Border = "reflect",
 ) -> nn.Conv2d:
     """A convolution that keeps the size at stride 1 and halves even sides at stride 2."""
-    return nn.Conv2d(
+    kind = nn.Conv2d if border == "zero" else ReflectConv
+    return kind(
         in_channels,
         out_channels,
         kernel,

@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Ema:
@@ -21,5 +21,9 @@ class Ema:
         # Early on the average must forget the random start quickly (StyleGAN2-ADA's ramp-up).
         half_life = min(self.half_life_images, 0.05 * self.num_images)
         beta = 0.5 ** (batch_size / max(half_life, 1e-8))
-        for averaged, current in zip(self.model.parameters(), model.parameters(), strict=True):
-            averaged.lerp_(current, 1 - beta)
+        averaged: list[Tensor] = list(self.model.parameters())
+        current: list[Tensor] = list(model.parameters())
+        if beta == 0:
+            torch._foreach_copy_(averaged, current)
+        else:
+            torch._foreach_lerp_(averaged, current, 1 - beta)

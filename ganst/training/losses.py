@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganst.training.sorting import ascending
+
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """LSGAN (Mao 2017, arXiv:1611.04076, eq. 2): real to 1, fake to 0."""
@@ -107,23 +109,24 @@ def palette_loss(
 
 def wasserstein(p: Tensor, q: Tensor) -> Tensor:
     """The distance W1 between equally many samples `[K, M]` of K pairs of distributions, mean over K."""
-    return F.l1_loss(p.sort(dim=1).values, q.sort(dim=1).values)
+    return F.l1_loss(ascending(p), ascending(q))
 
 
 def _patches(images: Tensor, size: int, samples: int, generator: torch.Generator) -> Tensor:
     """All patches, or `samples` random ones of them drawn with replacement: `[M, 3 * size * size]`."""
     num, channels, height, width = images.shape
     rows, columns = height - size + 1, width - size + 1
-    places = torch.arange(num * rows * columns)
+    places = torch.arange(num * rows * columns, device=images.device)
     if len(places) > samples:
-        places = torch.randint(len(places), (samples,), generator=generator)
+        places = torch.randint(len(places), (samples,), generator=generator).to(images.device)
     n, y, x = places // (rows * columns), places // columns % rows, places % columns
     corners = n * channels * height * width + y * width + x
     c, dy, dx = torch.meshgrid(
-        torch.arange(channels), torch.arange(size), torch.arange(size), indexing="ij"
+        *(torch.arange(length, device=images.device) for length in (channels, size, size)),
+        indexing="ij",
     )
     inside = (c * height * width + dy * width + dx).flatten()
-    return images.flatten()[(corners[:, None] + inside).to(images.device)]
+    return images.flatten()[corners[:, None] + inside]
 
 
 def _shrunk(images: Tensor, octaves: int) -> Tensor:

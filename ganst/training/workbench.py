@@ -42,7 +42,10 @@ class Workbench:
         self.is_tuned = False  # the generator came from a style pack
         self.augment_probability = config.augment_probability
         self.rate_factor = self.content_factor = self.style_factor = 1.0
-        self.nonfinite_steps = 0  # updates that moved nothing, since a step without any
+        # Kept on the device, so that no step waits for the one before: updates that moved nothing,
+        # since a step without any, and those of the step that is under way.
+        self._nonfinite = torch.zeros((), device=device)
+        self._failed = torch.zeros((), device=device)
 
     @property
     def autocast(self) -> torch.autocast:
@@ -55,14 +58,26 @@ class Workbench:
         """Images in a step, over all ranks."""
         return self.ranks.size * self.config.batch_size
 
+    @property
+    def nonfinite_steps(self) -> int:
+        """Updates that moved nothing, since a step without any; waits for the device."""
+        return int(self._nonfinite)
+
+    @nonfinite_steps.setter
+    def nonfinite_steps(self, count: int) -> None:
+        self._nonfinite = torch.tensor(float(count), device=self.device)
+
     def place(self, module: ModuleT) -> ModuleT:
         """Start weights, on the device that trains."""
         return init_weights(module, self.random).to(self.device)
 
     def adam(self, *modules: nn.Module) -> torch.optim.Adam:
-        """The optimizer of all GANs here; its rate is set before each step."""
+        """The optimizer of all GANs here; its rate is set before each step.
+
+        Fused: one pass over the weights, and it leaves out a step of its own if the losses say so.
+        """
         parameters = [p for module in modules for p in module.parameters()]
-        return torch.optim.Adam(parameters, self.config.learning_rate, _BETAS)
+        return torch.optim.Adam(parameters, self.config.learning_rate, _BETAS, fused=True)
 
     def augmented(self, images: Tensor) -> Tensor:
         """What a discriminator is to see of this rank's `images`."""
@@ -72,32 +87,41 @@ class Workbench:
 
     def update(
         self, optimizer: torch.optim.Optimizer, terms: Mapping[str, Tensor]
-    ) -> dict[str, float]:
+    ) -> dict[str, Tensor]:
         """Step down the sum of `terms`, means over this rank's images; their means over all ranks.
 
         Nothing moves if one of them is not finite.
-
-        Raises:
-            NotFiniteError: For the twentieth time in a row.
-
         """
         optimizer.zero_grad(set_to_none=True)
         losses = torch.stack(list(terms.values()))
         losses.sum().backward()
         losses = losses.detach()
         self.ranks.average_([losses, *_gradients(optimizer)])
-        told = dict(zip(terms, losses.tolist(), strict=True))
-        if torch.isfinite(losses).all():
-            optimizer.step()
-        else:
-            self._count_nonfinite()
-        return told
+        is_bad = (~torch.isfinite(losses).all()).float()
+        optimizer.found_inf = is_bad  # pyrefly: ignore[missing-attribute]  the fused step reads it
+        optimizer.step()
+        self._failed += is_bad
+        return dict(zip(terms, losses, strict=True))
 
-    def _count_nonfinite(self) -> None:
-        self.nonfinite_steps += 1
-        if self.nonfinite_steps >= MAX_NONFINITE_STEPS:
+    def end_step(self) -> None:
+        """Count the failures of the step that has ended.
+
+        Not after each update: a discriminator that is well must not hide a generator that is not.
+        """
+        self._nonfinite = (self._nonfinite + self._failed) * (self._failed > 0)
+        self._failed = torch.zeros_like(self._failed)
+
+    def check_finite(self) -> None:
+        """Wait for the device, and see whether losses have been finite.
+
+        Raises:
+            NotFiniteError: Twenty times in a row or more they were not.
+
+        """
+        count = self.nonfinite_steps
+        if count >= MAX_NONFINITE_STEPS:
             raise NotFiniteError(
-                f"training diverged: the loss was not finite {self.nonfinite_steps} times in a row; "
+                f"training diverged: the loss was not finite {count} times in a row; "
                 f"try a lower learning rate (now {self.config.learning_rate * self.rate_factor:g})"
             )
 

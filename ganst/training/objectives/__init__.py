@@ -36,9 +36,9 @@ class Objective(Protocol):
         """From photos to paintings: what is averaged and shipped."""
         ...
 
-    def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, float]:
+    def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, Tensor]:
         """One update on this rank's photos `x` and paintings `y`, `[b, 3, H, W]` in [-1, 1].
 
-        `progress` is the share of the budget that is spent. Gives the weighted losses.
+        `progress` is the share of the budget that is spent. Gives the weighted losses, on the device.
         """
         ...

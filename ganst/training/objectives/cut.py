@@ -39,7 +39,7 @@ class CutObjective:
         """Let a new generator first paint like `teacher`, of whatever architecture (arXiv:1503.02531)."""
         self._teacher = teacher.to(self.bench.device).eval().requires_grad_(requires_grad=False)
 
-    def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, float]:
+    def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, Tensor]:
         """One update of D, then of G.
 
         During warm-up a new generator learns to copy the photo, while D rests, or to paint like its
@@ -69,7 +69,7 @@ class CutObjective:
             shown = self._teacher(x)
         return {"imitate": F.l1_loss(fake, shown.float())}
 
-    def _step_discriminator(self, y: Tensor, fake: Tensor) -> dict[str, float]:
+    def _step_discriminator(self, y: Tensor, fake: Tensor) -> dict[str, Tensor]:
         bench = self.bench
         self.D.requires_grad_(requires_grad=True)
         with bench.autocast:

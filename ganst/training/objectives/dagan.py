@@ -34,16 +34,15 @@ class DaganObjective:
         """The one generator."""
         return self._generator
 
-    def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, float]:  # noqa: ARG002
+    def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, Tensor]:  # noqa: ARG002
         """One update of D, then of G."""
         bench, config = self.bench, self.bench.config
         with bench.autocast:
             fake = self.G(x).float()
         self.D.requires_grad_(requires_grad=True)
         with bench.autocast:
-            real_logits = self.D(bench.augmented(y))
-            fake_logits = self.D(bench.augmented(fake.detach()))
-        verdict = losses.cross_entropy_discriminator_loss(real_logits.float(), fake_logits.float())
+            logits = self.D(torch.cat([bench.augmented(y), bench.augmented(fake.detach())]))
+        verdict = losses.cross_entropy_discriminator_loss(*logits.float().chunk(2))
         told = bench.update(self.optimizers["D"], {"D": verdict})
         self.D.requires_grad_(requires_grad=False)
         with bench.autocast:
