@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ganst.scoring.calibration import CalibrationError
-from ganst.scoring.conformal import q_values
 from pipelines import parquet, schema
-from pipelines.judging import load_calibration
 from pipelines.page import write_page
 from pipelines.reviews import REVIEWED_BAD, read_verdicts, with_verdicts
-from pipelines.run_columns import relative_to_run, twin_of, without_relative
+from pipelines.run_columns import q_of_run, twin_of, with_relative, without_relative
 from pipelines.sheets import write_sheets
-from pipelines.summary import Summary, alarm_of, summarise, write_summary
+from pipelines.summary import Summary, summarise, write_summary
 from pipelines.verdict_files import settle_files
 from pipelines.video.shots import write_shots
 
@@ -76,7 +73,7 @@ def current_report(run: Run, verdicts: Verdicts | None = None) -> tuple[pa.Table
         verdicts = read_verdicts(folder)
     catalog = parquet.read_table(folder.catalog, schema.CATALOG)
     attempts = parquet.read_parts(folder.attempts, schema.attempts_schema())
-    tries = _relative(run, with_verdicts(lineage(catalog, attempts), verdicts))
+    tries = with_relative(run, with_verdicts(lineage(catalog, attempts), verdicts))
     made = with_verdicts(parquet.read_parts(folder.stage("stylize"), schema.STYLIZED), verdicts)
     report = build_report(catalog, made, tries, style=run.pack.name, style_digest=run.pack.digest)
     return report, tries
@@ -130,18 +127,6 @@ def lineage(catalog: pa.Table, attempts: pa.Table) -> pa.Table:
     keys = [*_PHOTO, "scorer_version"]
     tries = unique.join(current.select(keys), keys, join_type="left semi")
     return tries.sort_by([(name, "ascending") for name in ("source", "attempt_no", "attempt_id")])
-
-
-def _relative(run: Run, tries: pa.Table) -> pa.Table:
-    """With p relative to the run, where its photos are unlike those calibrated on."""
-    firsts = _only(tries, "first").select(["p_source", "p_anomaly", "group"])
-    if alarm_of(firsts.to_pylist()).state not in ("sources", "both"):
-        return without_relative(tries)
-    try:
-        known = load_calibration(str(run.style_path))
-    except CalibrationError:  # of another version than the one that scored
-        known = None
-    return relative_to_run(tries, *known) if known else without_relative(tries)
 
 
 def _only(attempts: pa.Table, decision: str) -> pa.Table:
@@ -206,7 +191,7 @@ def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
             name: pc.if_else(is_corrected, wide[f"accepted_{name}"], wide[f"first_{name}"])
             for name in _SCORES
         },
-        "q_anomaly": _q_values(wide["first_p_anomaly"]),
+        "q_anomaly": q_of_run(wide["first_p_anomaly"]),
         "p_relative": wide["first_p_relative"],
         "twin_of": twin_of(wide["source"], wide["first_source_print"], wide["first_output_print"]),
         "was_flagged": was_flagged,
@@ -225,11 +210,6 @@ def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
     columns["flagged"] = pc.fill_null(columns["flagged"], False)
     ordered = {field.name: columns[field.name] for field in schema.REPORT}
     return pa.table(ordered).cast(schema.REPORT).combine_chunks()
-
-
-def _q_values(p: pa.ChunkedArray) -> pa.Array:
-    known = pc.cast(pc.fill_null(p, float("nan")), pa.float64()).to_numpy()
-    return pa.array(q_values(known), from_pandas=True)
 
 
 def _status(wide: pa.Table) -> pa.ChunkedArray:

@@ -8,12 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ganst.scoring.calibration import JUDGED, SOURCE_NAMES
+from ganst.scoring.calibration import JUDGED, SOURCE_NAMES, CalibrationError
+from ganst.scoring.conformal import q_values
 from ganst.scoring.fingerprint import twins
 from ganst.scoring.relative import MIN_OUTPUTS, relative_p
+from pipelines.judging import load_calibration
+from pipelines.summary import alarm_of
 
 if TYPE_CHECKING:
     from ganst.scoring.calibration import Calibration
+    from pipelines.runs import Run
 
 _OUTPUT_NAMES = tuple(column.name for column in JUDGED)
 
@@ -32,6 +36,26 @@ def twin_of(
     for (row, *_), twin in zip(known, found, strict=True):
         result[row] = None if twin is None else names[known[twin][0]]
     return pa.array(result, pa.string())
+
+
+def q_of_run(p: pa.ChunkedArray) -> pa.Array:
+    """q-values of the p-values of a run, null where there is none."""
+    known = pc.cast(pc.fill_null(p, float("nan")), pa.float64()).to_numpy()
+    return pa.array(q_values(known), from_pandas=True)
+
+
+def with_relative(run: Run, tries: pa.Table) -> pa.Table:
+    """`tries` with p relative to the run, where its photos are unlike those calibrated on."""
+    firsts = tries.filter(pc.equal(tries["decision"], "first")).select(
+        ["p_source", "p_anomaly", "group"]
+    )
+    if alarm_of(firsts.to_pylist()).state not in ("sources", "both"):
+        return without_relative(tries)
+    try:
+        known = load_calibration(str(run.style_path))
+    except CalibrationError:  # of another version than the one that scored
+        known = None
+    return relative_to_run(tries, *known) if known else without_relative(tries)
 
 
 def relative_to_run(tries: pa.Table, calibration: Calibration, calibration_id: str) -> pa.Table:

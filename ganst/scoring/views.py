@@ -118,21 +118,22 @@ def _drawn(image: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _lettered(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Rows of marks, dark on light or the other way round, over a part of the photo."""
+    """Lines of handwriting, dark on light or the other way round, over a part of the photo."""
     height, width = image.shape[1:]
-    tall = max(4, round(_between(generator, 0.02, 0.07) * min(height, width)))
-    marks = torch.rand(-(-height // tall) * 5, -(-width // tall) * 5, generator=generator) < 0.45
-    marks = marks.float().repeat_interleave(-(-tall // 5), 0).repeat_interleave(-(-tall // 5), 1)
-    marks = marks[:height, :width]
-    rows, cols = torch.arange(height)[:, None] // tall, torch.arange(width)[None, :] // tall
-    words = torch.rand(int(rows.max()) + 1, int(cols.max()) + 1, generator=generator) < 0.8
-    marks = marks * words[rows, cols] * (rows % 2)
-    ink, paper = torch.tensor(0.05), torch.tensor(0.97)
-    if _uniform(generator) < 0.3:
-        ink, paper = paper, ink
+    line = _between(generator, 0.04, 0.12) * min(height, width)
+    coarse = torch.randn(
+        1, 1, round(6 * height / line), round(5 * width / line), generator=generator
+    )
+    strokes = F.interpolate(coarse, size=(height, width), mode="bicubic")[0, 0]
+    rows, cols = torch.arange(height)[:, None], torch.arange(width)[None, :]
+    slope = _between(generator, -0.03, 0.03)
+    in_line = torch.sin(2 * math.pi * (rows + slope * cols) / line)
+    marks = torch.sigmoid(30 * (strokes * in_line.clamp_min(0) - 0.25))
+    ink, paper = (0.05, 0.97) if _uniform(generator) < 0.7 else (0.97, 0.05)
     written = (paper + (ink - paper) * marks).expand_as(image)
-    start = round(_between(generator, 0, 0.7) * height)
-    return torch.cat([image[:, :start], written[:, start:]], dim=1)
+    start = _between(generator, -0.2, 0.7) * height
+    share = torch.sigmoid((rows - start) * 40 / height)
+    return share * written + (1 - share) * image
 
 
 def _subject(image: Tensor, generator: torch.Generator) -> Tensor:
@@ -153,8 +154,8 @@ _CHANGES = (
     (_grey, 0.1),
     (_defocus, 0.2),
     (_cut_out, 0.15),
-    (_drawn, 0.07),
-    (_lettered, 0.1),
+    (_drawn, 0.05),
+    (_lettered, 0.05),
 )
 
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pyarrow as pa
+
+from ganst.scoring.calibration import JUDGED, SOURCE_NAMES
+from pipelines import schema
+from pipelines.run_columns import relative_to_run, twin_of, without_relative
+
+if TYPE_CHECKING:
+    from ganst.scoring.calibration import Calibration
+
+_MINE = "c" * 16
+
+
+@dataclass
+class Halves:
+    """Stands in for a calibration: residuals are the judged columns, p is small where one is large."""
+
+    @property
+    def detector(self) -> Halves:
+        return self
+
+    def residuals(self, _sources: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        return outputs
+
+    def p_values(self, residuals: np.ndarray, _keys: list[str]) -> np.ndarray:
+        return 1 / (1 + np.abs(residuals).max(axis=1))
+
+
+def attempt(number: int, level: float, **fields: object) -> dict[str, object]:
+    columns = dict.fromkeys((*SOURCE_NAMES, *(column.name for column in JUDGED)), level)
+    columns["c_gms"] = level + 0.01 * number
+    known = {"attempt_id": str(number), "decision": "first", "p_anomaly": 0.01}
+    return known | {"calibration_id": _MINE} | columns | fields
+
+
+def tries(rows: list[dict[str, object]]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=schema.attempts_schema())
+
+
+def strings(*values: str | None) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(values, pa.string())])
+
+
+def test_a_twin_is_named_by_its_source_and_what_has_no_print_has_none():
+    photos = strings("0" * 16, "f" * 16, None, "0f" * 8)
+    outputs = strings("ab" * 8, "ab" * 8, None, "12" * 8)
+    found = twin_of(strings("a.jpg", "b.jpg", "c.jpg", "d.jpg"), photos, outputs)
+    assert found.to_pylist() == [None, "a.jpg", None, None]
+
+
+def test_p_relative_is_of_first_attempts_that_this_calibration_judged():
+    rows = [attempt(number, 5.0) for number in range(24)]
+    rows.append(attempt(24, 9.0))
+    rows.append(attempt(25, 5.0, decision="refused"))
+    rows.append(attempt(26, 5.0, calibration_id="d" * 16))
+    rows.append(attempt(27, 5.0, c_gms=None))
+    found = relative_to_run(tries(rows), cast("Calibration", Halves()), _MINE)[
+        "p_relative"
+    ].to_pylist()
+    assert all(p > 0.7 for p in found[:24])
+    assert found[24] < 0.3
+    assert found[25:] == [None, None, None]
+
+
+def test_a_small_run_has_no_p_relative():
+    rows = [attempt(number, 5.0) for number in range(5)]
+    assert (
+        relative_to_run(tries(rows), cast("Calibration", Halves()), _MINE)["p_relative"].null_count
+        == 5
+    )
+    assert without_relative(tries(rows))["p_relative"].null_count == 5
