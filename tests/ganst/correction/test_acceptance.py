@@ -189,7 +189,7 @@ def test_what_was_optimised_does_not_speak_for_a_candidate(stand_in, try_it, mon
         columns = real(source, candidate, reference)
         if not torch.equal(candidate, flagged):
             return columns
-        return columns | {name: columns[name] + 1 for name in ("c_gms", "c_gms4", "c_hog")}
+        return columns | {name: columns[name] + 1 for name in ("c_gms", "c_gmsd", "c_hog")}
 
     monkeypatch.setattr(acceptance, "measure", measured)
     monkeypatch.setattr("tests.ganst.correction.test_acceptance.measure", measured)
