@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from PIL import Image
@@ -27,11 +28,10 @@ from pipelines.errors import PathLeavesRootError, StaleSourceError, UndecodableI
 from pipelines.judging import first_output, read_output
 from pipelines.stylize import read_source
 from pipelines.thumbnails import sample_evenly
+from pipelines.video.signature import is_clip_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pyarrow as pa
 
     from pipelines.runs import Run
 
@@ -60,6 +60,8 @@ def usual_of(run: Run, report: pa.Table) -> LocalScale | None:
     """
     judged = pc.greater(pc.fill_null(report["p_anomaly"], 0.0), run.config.alpha)
     good = report.filter(pc.and_(judged, pc.fill_null(pc.equal(report["status"], "ok"), False)))
+    is_photo = [not is_clip_output(output) for output in good["output"].to_pylist()]
+    good = good.filter(pa.array(is_photo, pa.bool_()))
     found = [_cells(run, row) for row in sample_evenly(good, _SAMPLE)]
     cells = [one for one in found if one is not None]
     return LocalScale.fit(cells) if len(cells) >= MIN_PAIRS else None
@@ -81,8 +83,10 @@ def heat_of(run: Run, row: ReportRow, usual: LocalScale | None) -> Heat | None:
 
 
 def read_pair(run: Run, row: ReportRow) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """The photo as it was stylized and the first output, uint8 `[3, H, W]`; None where one is gone."""
+    """The photo as it was stylized and the first output, uint8 `[3, H, W]`; None where one is gone, and of a clip."""
     relative = "/".join(PurePosixPath(row["output"]).parts[1:])
+    if is_clip_output(relative):
+        return None
     output, _ = read_output(first_output(run.folder, relative), run.config.max_pixels)
     if output is None:
         return None

@@ -16,7 +16,7 @@ from tests.pipelines.photo_folders import tree
 from tests.pipelines.video.conftest import CUT
 from tests.pipelines.video.made_clips import packets_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SERIAL = ComputeConfig(workers=0)
 
 

@@ -12,7 +12,7 @@ from tests.pipelines.browser import Page, find_chromium, open_page
 from tests.pipelines.video.conftest import CUT
 from tests.pipelines.video.made_clips import RATE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 CHROMIUM = find_chromium()
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 

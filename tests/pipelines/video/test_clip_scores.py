@@ -24,7 +24,7 @@ from pipelines.video.writing import write_segment
 from tests.pipelines.photo_folders import make_run
 from tests.pipelines.video.made_clips import pixels_of, shot, write_clip
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SERIAL = ComputeConfig(workers=0)
 SIZE = (128, 96)
 
