@@ -162,8 +162,9 @@ def _write_local(
         into_place(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename == str(temporary):
-            # A person knows the file that was to be written, not this one.
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            # A person knows the file that was to be written, not this one; of a full disk the system
+            # names none at all.
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     _fsync(path.parent)

@@ -39,7 +39,15 @@ from pipelines.storage import (
     sweep_temporaries,
 )
 from pipelines.styles import open_stylizer
-from pipelines.stylized import CHANGED, DENIED, REMOVED, STAGE, forget_stale, read_stylized
+from pipelines.stylized import (
+    CHANGED,
+    DENIED,
+    REMOVED,
+    STAGE,
+    forget_stale,
+    read_stylized,
+    stale_notes,
+)
 
 _REJECTS = (UndecodableImageError, StaleSourceError)
 # Larger ones are not read ahead or written behind: three at a time would be too much memory.
@@ -90,7 +98,8 @@ def stylize(
     )
     committed = _status_by_key(run.folder)
     states = [committed[key] for key in map(key_of, photos) if key in committed]
-    return summarize(plan, failed, committed=len(states), rejected=states.count("rejected"))
+    summary = summarize(plan, failed, committed=len(states), rejected=states.count("rejected"))
+    return replace(summary, notes=stale_notes(run.folder))
 
 
 def make_job(run: Run) -> StylizeJob:

@@ -28,6 +28,17 @@ def stale_sources(folder: RunFolder) -> frozenset[tuple[str, str]]:
     return frozenset((r["source"], r["source_sha256"]) for r in rows if r["error"] in _STALE)
 
 
+def stale_notes(folder: RunFolder) -> tuple[str, ...]:
+    """A sentence, without its full stop, where photos were not those that were ingested."""
+    stale = sorted(source for source, _ in stale_sources(folder))
+    if not stale:
+        return ()
+    return (
+        f"{len(stale)} of the photos changed, went or were denied since ingest, e.g. {stale[0]}:"
+        " the same command ingests them again",
+    )
+
+
 def forget_stale(folder: RunFolder) -> None:
     """Take stale rows out of their parts, so that their sources are work to do again."""
     drop_rows(folder.stage(STAGE), STYLIZED, lambda row: row["error"] in _STALE)

@@ -122,7 +122,10 @@ def test_a_file_that_changed_since_ingest_is_a_row_until_it_is_ingested_again(ph
     path, good = photos / "photo00.jpg", (photos / "photo00.jpg").read_bytes()
     path.write_bytes(file_of(smooth(30, 30), "JPEG"))
     (photos / "photo01.jpg").unlink()
-    assert stylize(run, SERIAL).rejected == 2
+    summary = stylize(run, SERIAL)
+    assert summary.rejected == 2
+    assert ["2 of the photos changed" in note for note in summary.notes] == [True]
+    assert "photo00.jpg" in summary.notes[0]
     assert rows(run)["photo00.jpg"]["error"] == CHANGED
     assert rows(run)["photo01.jpg"]["error"] == REMOVED
     assert "photo00.jpg" not in images(run)
