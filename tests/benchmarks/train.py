@@ -1,7 +1,7 @@
 """What a training step costs next to the public CycleGAN's, and what each preset costs and gives.
 
     PYTHONPATH=. python tests/benchmarks/train.py [--batch 1] [--crop 256] [--steps 20] [--compile]
-    PYTHONPATH=. python tests/benchmarks/train.py --photos DIR --paintings DIR [--minutes 8] [--presets fast default cyclegan dagan]
+    PYTHONPATH=. python tests/benchmarks/train.py --photos DIR --paintings DIR [--minutes 8] [--presets ...]
 
 The first prints ratios of images/s at equal batch and crop: the public step is re-created at its
 defaults (ResNet-9/64 both ways, InstanceNorm2d, reflection pads, LSGAN, cycle 10, identity 5, pool of
@@ -81,9 +81,9 @@ def _print_ratios(arguments: argparse.Namespace, device: torch.device) -> None:
             _print_targets(preset, rate, rate / base, _peak_flops(device))
 
 
-# A pair of 256 x 256 crops: six passes of ResNet-9 there and back, a pass being 113.7 GFLOP; the two
-# discriminators add 4 %. The first layers of four passes have no gradient of their input: not subtracted.
-_PAIR_FLOP = 1.04 * 6 * 3 * 113.7e9
+# A pair of 256 x 256 crops: six passes of ResNet-9 there and back, a pass being 99.1 GFLOP; the two
+# discriminators add 5.7 %. The first layers of four passes have no gradient of their input: not subtracted.
+_PAIR_FLOP = 1.057 * 6 * 3 * 99.1e9
 
 
 def _print_targets(preset: str, rate: float, ratio: float, peak: float) -> None:
