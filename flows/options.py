@@ -181,6 +181,13 @@ class TrainOptions:
         str | None, typer.Option(help="Existing Dask scheduler: each rank on a worker of its own.")
     ] = None
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
+    compile: Annotated[
+        Literal["auto", "on", "off"],
+        typer.Option(help="Compile the networks; auto: in long trainings on a GPU."),
+    ] = "auto"
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Folder that gets an event file for TensorBoard.")
+    ] = None
     licence: Annotated[str, typer.Option(help="Of photos and paintings, for the card.")] = "unknown"
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = (
         False

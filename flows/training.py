@@ -38,6 +38,8 @@ class TrainRequest(BaseModel):
     ranks: int = Field(default=1, ge=1, description="Processes that share every batch.")
     scheduler: str | None = Field(default=None, description="Dask cluster: a rank on a worker.")
     seed: int = Field(default=0, ge=0)
+    compile: Literal["auto", "on", "off"] = Field(default="auto", description="torch.compile.")
+    tensorboard: Path | None = Field(default=None, description="Folder for an event file.")
     licence: str = Field(default="unknown", description="Of photos and paintings, for the card.")
     resume: bool = Field(default=False, description="Go on from the last checkpoint.")
     replace: bool = Field(default=False, description="Train a style anew that is there already.")
@@ -135,6 +137,8 @@ def _to_job(request: TrainRequest) -> "TrainJob":
         licence=request.licence,
         ranks=request.ranks,
         begin=choose_beginning(resume=request.resume, replace=request.replace),
+        compile=request.compile,
+        tensorboard=request.tensorboard,
     )
 
 

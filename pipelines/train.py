@@ -99,6 +99,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="CPU threads of each rank")
+    parser.add_argument(
+        "--compile",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="networks with torch.compile; auto: on a GPU, for 5 minutes or 100,000 images and more",
+    )
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="folder that gets an event file"
+    )
     parser.add_argument("--start", type=Path, help="style pack to train further")
     parser.add_argument("--licence", default="unknown")
     parser.add_argument("--checkpoint-every", type=float, default=CHECKPOINT_EVERY_S, metavar="S")
@@ -130,6 +139,8 @@ def _job(arguments: argparse.Namespace) -> TrainJob:
         ranks=arguments.ranks,
         begin=choose_beginning(resume=arguments.resume, replace=arguments.replace),
         checkpoint_every_s=arguments.checkpoint_every,
+        compile=arguments.compile,
+        tensorboard=arguments.tensorboard,
     )
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ganst.pixels import reflect_indices
+from ganst.training.batched import move
 from ganst.training.ranks import ALONE, Ranks
 
 
@@ -18,8 +19,11 @@ def augment(
     A rotation by a multiple of 90 degrees always, translation, brightness and saturation each with `probability`.
     Of `ranks` that share a batch every one draws for all images.
     """
-    images = rotate(images, generator, ranks)
-    images = translate(images, generator, probability, ranks)
+    if images.device.type == "cpu":
+        images = rotate(images, generator, ranks)
+        images = translate(images, generator, probability, ranks)
+    else:
+        images = move_batch(images, generator, probability, ranks)
     return recolour(images, generator, probability, ranks)
 
 
@@ -29,12 +33,10 @@ def rotate(images: Tensor, generator: torch.Generator, ranks: Ranks = ALONE) -> 
     Strokes lose their preferred direction for the discriminator. Without this, skies get a
     repeated vertical texture.
     """
-    total = ranks.size * len(images)
-    turns = ranks.share(torch.randint(4, (total,), generator=generator)).tolist()
-    mirrored = ranks.share(torch.rand(total, generator=generator) < 0.5).tolist()
+    turns, mirrored = _draw_turns(images, generator, ranks)
     rotated = [
         torch.rot90(image.flip(-1) if mirror else image, turn, (-2, -1))
-        for image, turn, mirror in zip(images, turns, mirrored, strict=True)
+        for image, turn, mirror in zip(images, turns.tolist(), mirrored.tolist(), strict=True)
     ]
     return torch.stack(rotated)
 
@@ -43,16 +45,29 @@ def translate(
     images: Tensor, generator: torch.Generator, probability: float, ranks: Ranks = ALONE
 ) -> Tensor:
     """Shift images by up to an eighth of the side, mirrored at the edge."""
-    size, total = images.shape[-1], ranks.size * len(images)
+    size = images.shape[-1]
     reach = size // 8
-    shifts = torch.randint(-reach, reach + 1, (total, 2), generator=generator)
-    shifts = ranks.share(shifts * (torch.rand(total, 1, generator=generator) < probability))
+    shifts = _draw_shifts(images, generator, probability, ranks)
     line = reflect_indices(size, reach, reach).to(images.device)
     shifted = [
         image[:, line[reach + dy : reach + dy + size]][:, :, line[reach + dx : reach + dx + size]]
         for image, (dy, dx) in zip(images, shifts.tolist(), strict=True)
     ]
     return torch.stack(shifted)
+
+
+def move_batch(
+    images: Tensor, generator: torch.Generator, probability: float, ranks: Ranks = ALONE
+) -> Tensor:
+    """`translate` of `rotate`, from the same draws in one operation."""
+    size = images.shape[-1]
+    turns, mirrored = _draw_turns(images, generator, ranks)
+    shifts = _draw_shifts(images, generator, probability, ranks)
+    reach = size // 8
+    line = reflect_indices(size, reach, reach)
+    shown = line[reach + shifts[:, :, None] + torch.arange(size)]  # [N, 2, S]
+    draws = (turns, mirrored, shown[:, 0], shown[:, 1])
+    return move(images, *(draw.to(images.device, non_blocking=True) for draw in draws))
 
 
 def recolour(
@@ -69,3 +84,19 @@ def recolour(
     )
     grey = images.mean(dim=1, keepdim=True)
     return grey + (images - grey) * saturation + brightness
+
+
+def _draw_turns(images: Tensor, generator: torch.Generator, ranks: Ranks) -> tuple[Tensor, Tensor]:
+    """Quarters to turn and whether to mirror first, `[N]` each, on the CPU."""
+    total = ranks.size * len(images)
+    turns = ranks.share(torch.randint(4, (total,), generator=generator))
+    return turns, ranks.share(torch.rand(total, generator=generator) < 0.5)
+
+
+def _draw_shifts(
+    images: Tensor, generator: torch.Generator, probability: float, ranks: Ranks
+) -> Tensor:
+    """Pixels down and to the right, `[N, 2]`, on the CPU."""
+    reach, total = images.shape[-1] // 8, ranks.size * len(images)
+    shifts = torch.randint(-reach, reach + 1, (total, 2), generator=generator)
+    return ranks.share(shifts * (torch.rand(total, 1, generator=generator) < probability))

@@ -8,17 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganst.pixels import to_model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """A square of one image, `side` source pixels wide."""
-
-    index: int
-    top: int
-    left: int
-    side: int
-    is_mirrored: bool
+from ganst.training.batched import PackedImages, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +16,13 @@ class ImageBank:
     """Images of any sizes, uint8 `[3, H, W]`, on the device that trains."""
 
     images: tuple[Tensor, ...]
+    packed: PackedImages | None = None  # the same in one piece, where crops are cut all at once
 
     @classmethod
     def of(cls, images: Sequence[Tensor], device: torch.device, largest_side: int) -> "ImageBank":
         """Keep `images` at no more than `largest_side` pixels a side."""
-        return cls(tuple(_fit(image, largest_side).to(device) for image in images))
+        fitted = tuple(_fit(image, largest_side).to(device) for image in images)
+        return cls(fitted, None if device.type == "cpu" else PackedImages.of(fitted))
 
     def draw(
         self, count: int, size: int, zoom: tuple[float, float], generator: torch.Generator
@@ -42,7 +34,9 @@ class ImageBank:
         return [self._draw(size, zoom, generator) for _ in range(count)]
 
     def cut(self, windows: Sequence[Window], size: int) -> Tensor:
-        """Floats `[len(windows), 3, size, size]` in [-1, 1]."""
+        """Floats `[len(windows), 3, size, size]` in [-1, 1]; on a GPU all in one operation."""
+        if self.packed is not None:
+            return self.packed.cut(windows, size)
         return torch.stack([self._cut(window, size) for window in windows])
 
     def _draw(self, size: int, zoom: tuple[float, float], generator: torch.Generator) -> Window:

@@ -68,6 +68,7 @@ class Trainer:
         self.data_s = 0.0  # in this process
         self.read_every = 1 if device.type == "cpu" else READ_EVERY
         self._losses: dict[str, float] = {}
+        self._layout = torch.contiguous_format
 
     @property
     def G(self) -> ResnetGenerator:  # noqa: N802
@@ -101,6 +102,19 @@ class Trainer:
                 f"preset {self.config.preset!r} has {self.G.config}, and imitates no other"
             )
         self.objective.learn_from(generator)
+
+    def compile(self, backend: str = "inductor") -> None:
+        """Fuse what lies between the convolutions with `torch.compile`; weights and their names stay.
+
+        Call it after `start_from`. On a GPU images are channels last from now on: convolutions
+        prefer it, and the fused norms, unlike torch's own, do not mind.
+        """
+        for network in self.objective.networks.values():
+            network.compile(backend=backend)
+            if isinstance(network, ResnetGenerator):
+                for name in ("encode", "encode_and_generate"):
+                    setattr(network, name, torch.compile(getattr(network, name), backend=backend))
+        self._layout = torch.channels_last if self.device.type == "cuda" else self._layout
 
     def step(self, progress: float) -> dict[str, float]:
         """One update of all networks at `progress` of the budget; the weighted losses as floats.
@@ -136,7 +150,8 @@ class Trainer:
         # Contiguous, not channels last as in inference: on a CPU the backward pass of the group norm
         # is 20 times slower in channels last (34 against 1.4 ms for [16, 32, 64, 64] in bf16).
         windows = bank.draw(self.bench.batch_size, self.config.crop_px, zoom, self.random)
-        return bank.cut(self.bench.ranks.share(windows), self.config.crop_px)
+        crops = bank.cut(self.bench.ranks.share(windows), self.config.crop_px)
+        return crops.contiguous(memory_format=self._layout)
 
 
 def fit(

@@ -12,6 +12,8 @@ from ganst.training.objectives.dagan import check_crop
 
 CHECKPOINT_EVERY_S = 120.0
 Begin = Literal["new", "resume", "replace"]
+Compile = Literal["auto", "on", "off"]
+_LONG_MINUTES, _LONG_IMAGES = 5.0, 100_000  # compiling takes about a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class TrainJob:
     ranks: int = 1  # processes that share every batch, each with `config.batch_size` images
     begin: Begin = "new"  # what to do about an unfinished training of this style
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
+    compile: Compile = "auto"  # networks: on a GPU where the budget is long enough
+    tensorboard: Path | None = None  # folder that gets an event file
 
     def __post_init__(self) -> None:
         if not self.style.replace("-", "").replace("_", "").isalnum():
@@ -43,6 +47,13 @@ class TrainJob:
             raise ValueError(f"the folder of style {self.style!r} must have its name: {self.out}")
         if self.ranks < 1:
             raise ValueError(f"ranks must be at least 1, got {self.ranks}")
+
+    def compiles_on(self, device_type: str) -> bool:
+        """Whether the networks are compiled on `cuda` or `cpu`."""
+        if self.compile != "auto":
+            return self.compile == "on"
+        minutes, images = self.budget.minutes or 0, self.budget.images or 0
+        return device_type == "cuda" and (minutes >= _LONG_MINUTES or images >= _LONG_IMAGES)
 
 
 def identity(job: TrainJob, config: TrainConfig, digests: dict[str, str | None]) -> dict[str, Any]:

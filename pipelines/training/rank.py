@@ -1,18 +1,15 @@
 """One rank's whole training: data, networks, steps, checkpoints, and on rank 0 the pack."""
 
-import dataclasses
 import logging
-import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from ganst import __version__
 from ganst.errors import CheckpointError, TrainingError
 from ganst.models.stylepack import StylePack, load_generator, load_stylepack, save_stylepack
 from ganst.training import state
@@ -22,11 +19,14 @@ from ganst.training.loop import Trainer, TrainEvent, run_steps
 from ganst.training.ranks import ALONE, Ranks
 from ganst.training.watch import HeldBack, Watch, stylize_all
 from pipelines.training import pictures
+from pipelines.training.card import about
 from pipelines.training.drawing import draw
 from pipelines.training.folder import TrainingFolder
 from pipelines.training.job import TrainJob, identity
+from pipelines.training.tensorboard import EventWriter
 
 _log = logging.getLogger(__name__)
+_POINT_EVERY = 10  # steps between two points of TensorBoard's curves
 _LAST_THINGS_S = 1.0  # saving the pack, drawing
 _EVALUATION_COST = 3.0  # features and distances, in the time that the outputs take
 
@@ -70,6 +70,16 @@ class Training:
         """
         # Ranks that were ready at different times must agree on when a checkpoint is due.
         (saved_s,) = self.trainer.bench.ranks.agree(self.trainer.spent_s)
+        with self._curves() as curves:
+            return self._run(tell, is_stopped, saved_s, curves)
+
+    def _run(
+        self,
+        tell: Callable[[TrainEvent], None],
+        is_stopped: Callable[[], bool],
+        saved_s: float,
+        curves: EventWriter | None,
+    ) -> bool:
         for event in run_steps(
             self.trainer,
             self.job.budget,
@@ -79,7 +89,9 @@ class Training:
             rescue=lambda error: self._tell_intervention(self.watch.guards.rescue(error)),
         ):
             tell(event)
-            self._look(event)
+            is_evaluated = self._look(event)
+            if curves is not None and (event.step % _POINT_EVERY == 0 or is_evaluated):
+                self._draw_point(curves, event, is_evaluated=is_evaluated)
             if event.elapsed_s - saved_s >= self.job.checkpoint_every_s and event.progress < 1:
                 self._save_checkpoint()
                 saved_s = event.elapsed_s
@@ -89,6 +101,30 @@ class Training:
         if self.is_first:
             self._save_pack()
         return True
+
+    def _curves(self) -> AbstractContextManager[EventWriter | None]:
+        place = self.job.tensorboard
+        return EventWriter(place) if place is not None and self.is_first else nullcontext()
+
+    def _draw_point(self, curves: EventWriter, event: TrainEvent, *, is_evaluated: bool) -> None:
+        try:
+            curves.write(event.step, self._point(event, is_evaluated=is_evaluated))
+        except OSError as error:
+            _log.warning("no curves in %s: %s", self.job.tensorboard, error)
+
+    def _point(self, event: TrainEvent, *, is_evaluated: bool) -> dict[str, float]:
+        """What TensorBoard is told of a step."""
+        config, bench = self.trainer.config, self.trainer.bench
+        point = {f"loss/{name}": value for name, value in event.losses.items()}
+        point |= {
+            "images_per_s": event.images_per_s,
+            "data_wait": event.data_wait,
+            "learning_rate": config.rate(event.progress) * bench.rate_factor,
+        }
+        if is_evaluated:
+            found = self.watch.facts()["evaluations"][-1]
+            point |= {f"evaluation/{name}": found[name] for name in ("style", "gain", "content")}
+        return point
 
     def save_checkpoint(self) -> None:
         """Write the whole state, on rank 0; the guards have looked at it.
@@ -111,7 +147,8 @@ class Training:
         except CheckpointError as error:
             _log.warning("%s; training goes on, the last good checkpoint stays", error)
 
-    def _look(self, event: TrainEvent) -> None:
+    def _look(self, event: TrainEvent) -> bool:
+        """True where there is a new evaluation."""
         intervention, is_evaluated = self.watch.look(event)
         self._tell_intervention(intervention)
         if is_evaluated and self.is_first:
@@ -120,6 +157,7 @@ class Training:
                 draw(self.folder, self.watch, self.trainer)
             except OSError as error:
                 _log.warning("no pictures of the training in %s: %s", self.folder.root, error)
+        return is_evaluated
 
     def _tell_intervention(self, done: Intervention | None) -> None:
         if done is not None and self.is_first:
@@ -154,7 +192,11 @@ class Training:
             if model is not None and not _is_same(model, trainer.average)
         }
         try:
-            save_stylepack(self.job.out, checkpoints, _about(self))
+            save_stylepack(
+                self.job.out,
+                checkpoints,
+                about(self.trainer, self.job, self.watch.facts(), self.started_from),
+            )
         except OSError as error:
             raise TrainingError(
                 f"the pack cannot be saved in {self.job.out}: {error.strerror or error}; "
@@ -188,6 +230,8 @@ def open_training(job: TrainJob, ranks: Ranks = ALONE) -> Training:
     started = None if job.start is None else load_stylepack(job.start)
     if started is not None:
         trainer.start_from(load_generator(started))
+    if job.compiles_on(device.type):
+        trainer.compile()
     digests = {
         "photos": pictures.digest(photos),
         "paintings": pictures.digest(paintings),
@@ -242,46 +286,12 @@ def _prepare_torch(job: TrainJob, ranks: Ranks) -> torch.device:
         return torch.device("cpu")
     device = torch.device("cuda", ranks.rank % torch.cuda.device_count())
     torch.cuda.set_device(device)
+    # Crops of one size; what stays in fp32 (patches, embeddings) may use TF32 with its 10 bits.
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
     return device
-
-
-def _about(training: Training) -> dict[str, Any]:
-    trainer, started = training.trainer, training.started_from
-    about: dict[str, Any] = {
-        "preset": trainer.config.preset,
-        "parameters": sum(p.numel() for p in trainer.G.parameters()),
-        "data": {
-            "photos": len(trainer.photos.images),
-            "paintings": len(trainer.paintings.images),
-            "licence": training.job.licence,
-        },
-        "training": {
-            "steps": trainer.num_steps,
-            "images": trainer.num_images,
-            "minutes": round(trainer.spent_s / 60, 1),
-            "finished": True,
-            "ranks": trainer.bench.ranks.size,
-            "hardware": _hardware(trainer.device),
-            "torch": str(torch.__version__),
-            "ganst": __version__,
-            "config": dataclasses.asdict(trainer.config),
-            **training.watch.facts(),
-        },
-        "trained": time.strftime("%Y-%m-%d", time.gmtime()),
-    }
-    if started is not None:
-        kept = ("training", "started_from")
-        told = {name: started.card[name] for name in kept if name in started.card}
-        about["started_from"] = {"digest": started.digest} | told
-    return about
 
 
 def _is_same(one: nn.Module, other: nn.Module) -> bool:
     pairs = zip(one.parameters(), other.parameters(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
-
-
-def _hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU threads, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"

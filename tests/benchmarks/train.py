@@ -1,7 +1,7 @@
 """What a training step costs next to the public CycleGAN's, and what each preset costs and gives.
 
-    python tests/benchmarks/train.py [--batch 1] [--crop 256] [--steps 20]
-    python tests/benchmarks/train.py --photos DIR --paintings DIR [--minutes 8] [--presets fast default cyclegan dagan]
+    PYTHONPATH=. python tests/benchmarks/train.py [--batch 1] [--crop 256] [--steps 20] [--compile]
+    PYTHONPATH=. python tests/benchmarks/train.py --photos DIR --paintings DIR [--minutes 8] [--presets ...]
 
 The first prints ratios of images/s at equal batch and crop: the public step is re-created at its
 defaults (ResNet-9/64 both ways, InstanceNorm2d, reflection pads, LSGAN, cycle 10, identity 5, pool of
@@ -41,12 +41,15 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--compile", action="store_true", help="our networks with torch.compile")
     parser.add_argument("--presets", nargs="+", default=_PRESETS)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--paintings", type=Path)
     parser.add_argument("--minutes", type=float, default=8.0)
     arguments = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
     print(f"{_describe(device)}; batch {arguments.batch}, crop {arguments.crop}")
     _print_ratios(arguments, device)
     if arguments.photos and arguments.paintings:
@@ -70,8 +73,41 @@ def _print_ratios(arguments: argparse.Namespace, device: torch.device) -> None:
     print(f"{'public CycleGAN':16} {base:9.2f} images/s")
     for preset in arguments.presets:
         trainer = _trainer(preset, arguments, device)
+        if arguments.compile:
+            trainer.compile()
         rate = _rate(lambda t=trainer: t.step(0.5), arguments, device)
-        print(f"{preset:16} {rate:9.2f} images/s  x {rate / base:.2f}")
+        print(f"{preset:16} {rate:9.2f} images/s  x {rate / base:.2f}, {trainer.bench.precision}")
+        if device.type == "cuda":
+            _print_targets(preset, rate, rate / base, _peak_flops(device))
+
+
+# A pair of 256 x 256 crops: six passes of ResNet-9 there and back, a pass being 99.1 GFLOP; the two
+# discriminators add 5.7 %. The first layers of four passes have no gradient of their input: not subtracted.
+_PAIR_FLOP = 1.057 * 6 * 3 * 99.1e9
+
+
+def _print_targets(preset: str, rate: float, ratio: float, peak: float) -> None:
+    """What was aimed at on one H100, for crops of 256 pixels."""
+    if preset == "default":
+        print(f"{'':16} target 600 images/s: {rate / 600:.2f} of it")
+    if preset == "cyclegan":
+        share = rate * _PAIR_FLOP / peak
+        print(
+            f"{'':16} target x 12: {ratio / 12:.2f} of it; share of the bf16 peak {share:.2f} (0.35)"
+        )
+
+
+def _peak_flops(device: torch.device) -> float:
+    """Floating-point operations a second of the best of ten large bf16 matrix products."""
+    a = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
+    best = float("inf")
+    for _ in range(10):
+        _wait(device)
+        began = time.perf_counter()
+        a @ a
+        _wait(device)
+        best = min(best, time.perf_counter() - began)
+    return 2 * 8192**3 / best
 
 
 def _trainer(preset: str, arguments: argparse.Namespace, device: torch.device) -> Trainer:

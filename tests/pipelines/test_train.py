@@ -3,16 +3,24 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
 from ganst.errors import TrainingError
 from ganst.models.stylepack import load_stylepack
-from ganst.training.config import TrainConfig
+from ganst.training.config import Budget, TrainConfig
 from pipelines.train import train
 from pipelines.training.pictures import read_pictures
 from tests.pipelines.trainings import make_job, make_pictures
+
+if TYPE_CHECKING:
+    from ganst.training.loop import TrainEvent
+
+MISSING = (
+    "prefect", "dask", "distributed", "pydantic", "fsspec", "upath", "typer", "rich", "pyarrow", "pandas"
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -78,13 +86,60 @@ def test_a_bare_host_trains_from_the_command_line(folders, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_training_imports_neither_prefect_nor_dask_nor_pydantic():
-    code = (
-        "import sys, pipelines.train; "
-        "print([m for m in ('prefect', 'dask', 'distributed', 'pydantic') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_a_host_without_the_other_packages_trains(folders, tmp_path: Path):
+    """Their imports fail here as they would there, also those that come late."""
+    photos, paintings = folders
+    code = f"""
+import runpy, sys
+sys.modules.update(dict.fromkeys({MISSING!r}))  # None: no such module
+runpy.run_module("pipelines.train", run_name="__main__", alter_sys=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--style", "ink", "--photos", photos, "--paintings",
+         paintings, "--out", tmp_path, "--preset", "tiny", "--images", "4", "--crop", "32",
+         "--batch", "2", "--threads", "1", "--tensorboard", tmp_path / "curves"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert load_stylepack(tmp_path / "ink").card["training"]["steps"] == 2
+
+
+def test_photos_that_are_the_paintings_are_refused(folders, tmp_path: Path):
+    photos, _ = folders
+    job = dataclasses.replace(make_job(folders, tmp_path), paintings=photos)
+    with pytest.raises(TrainingError, match=r"2 of 2 paintings are among the photos: .*00\.png is"):
+        train(job)
+    assert not job.out.exists()
+
+
+def test_paintings_smaller_than_the_crop_are_refused_with_their_size(folders, tmp_path: Path):
+    job = make_job(folders, tmp_path)
+    job = dataclasses.replace(job, config=dataclasses.replace(job.config, crop_px=64))
+    with pytest.raises(TrainingError, match="50x40 is smaller than 64 pixels"):
+        train(job)
+    assert not job.out.exists()
+
+
+def test_one_painting_is_seen_at_all_scales_and_augmented_harder(folders, tmp_path: Path):
+    _, paintings = folders
+    job = dataclasses.replace(make_job(folders, tmp_path), paintings=paintings / "00.png")
+    card = load_stylepack(train(job)).card
+    assert card["data"]["paintings"] == 1
+    assert card["training"]["config"]["painting_zoom"] == [32 / 40, 2.0]
+    assert card["training"]["config"]["augment_probability"] == 0.9
+
+
+@pytest.mark.slow
+def test_minutes_end_with_the_evaluation_and_a_rate_of_zero(folders, tmp_path: Path):
+    """Judged by the training's own clock: the step in which the time runs out is the last."""
+    job = dataclasses.replace(make_job(folders, tmp_path), budget=Budget(minutes=0.2))
+    events: list[TrainEvent] = []
+    card = load_stylepack(train(job, events.append)).card
+    assert [event.progress == 1 for event in events[-2:]] == [False, True]
+    assert job.config.rate(events[-1].progress) == 0
+    # Time is kept back for the evaluation and the pack.
+    assert events[-2].elapsed_s < 60 * 0.2 - 1
+    assert card["training"]["evaluations"][-1]["progress"] == 1.0
 
 
 def test_a_pack_is_trained_further_and_its_card_says_so(folders, tmp_path: Path):
