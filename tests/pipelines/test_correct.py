@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageOps
-from upath import UPath
 
 from ganst.correction.strategies import ShiftAverage
 from ganst.models.stylepack import StylePack
@@ -105,7 +104,7 @@ def test_what_no_strategy_mends_is_quarantined_with_every_try_on_record(damaged_
     assert correct(damaged_run, SERIAL).done == 0
 
 
-@pytest.mark.parametrize("moment", ["after the copy", "after the image", "before the rows"])
+@pytest.mark.parametrize("moment", ["before the copy", "after the copy", "after the image"])
 def test_a_call_killed_at_any_moment_is_repeated_with_the_same_end(
     tmp_path, calibrated_pack, monkeypatch, moment
 ):
@@ -128,20 +127,13 @@ def kill_at(patch: pytest.MonkeyPatch, moment: str) -> None:
     def killed(*_: object, **__: object) -> None:
         raise KeyError(moment)
 
-    if moment == "before the rows":
-        patch.setattr(correct_module, "commit_table", killed)
-        return
-    calls = iter([False, True] if moment == "after the copy" else [False, False])
-    real = correct_module.commit_bytes
-
-    def commit(path: UPath, data: bytes) -> None:
-        if next(calls):
-            killed()
-        real(path, data)
-
-    patch.setattr(correct_module, "commit_bytes", commit)
-    if moment == "after the image":
-        patch.setattr(correct_module, "commit_table", killed)
+    # The flagged output is copied aside, the correction takes its place, then the rows are written.
+    writes = {
+        "before the copy": "copy_file",
+        "after the copy": "commit_bytes",
+        "after the image": "commit_table",
+    }
+    patch.setattr(correct_module, writes[moment], killed)
 
 
 def test_where_a_third_is_flagged_nothing_is_corrected_and_it_says_why():
