@@ -24,7 +24,7 @@ PRESETS: dict[str, Preset] = {
             generator=GeneratorConfig(
                 width=32, num_blocks=5, num_downs=1, shuffle=2, stem_kernel=3, skip="lowpass"
             ),
-            discriminator=DiscriminatorConfig(width=32),
+            discriminator=DiscriminatorConfig(width=64),
         ),
         # Finer strokes at four times the cost: 18 GFLOP at 256 x 256, 1.97 M parameters.
         Preset(

@@ -33,21 +33,21 @@ class TrainConfig:
     """
 
     preset: str = "fast"
-    crop_px: int = 128
+    crop_px: int = 192
     batch_size: int = 4
-    learning_rate: float = 8e-4
-    decay_from: float = 0.5  # share of the budget at constant rate; then linear to zero
+    learning_rate: float = 4e-4
+    decay_from: float = 0.6  # share of the budget at constant rate; then linear to zero
     warm_up: float = 0.03  # share of the budget before the adversarial game: see Trainer.step
     imitate: float = 0.15  # instead, for one that starts with a teacher: see Trainer.start_from
     lambda_gan: float = 1.0
-    lambda_nce: float = 0.35
+    lambda_nce: float = 1.0
     lambda_identity: float = 1.0
     identity_every: int = 4  # steps; it costs a third of a step and works as well when it is rare
     num_patches: int = 128  # for PatchNCE, per layer and image
     lambda_colour: float = 0.2
     lambda_palette: float = 1.5
-    lambda_strokes: float = 90.0
-    lambda_flat: float = 30.0
+    lambda_strokes: float = 40.0
+    lambda_flat: float = 40.0
     flat_below: float = 0.06  # contrast under which a place of a photo is to stay without texture
     lambda_cycle: float = 10.0  # CycleGAN's way there and back
     replay_size: int = 50  # earlier fakes that CycleGAN's discriminators see again
@@ -56,8 +56,9 @@ class TrainConfig:
     augment_probability: float = 0.6  # 0: discriminators see images as they are
     ema_half_life_images: float = 1_000
     early_at: float = 0.7  # share of the budget at which the pack's second checkpoint is taken
-    photo_zoom: tuple[float, float] = (0.5, 1.6)
-    painting_zoom: tuple[float, float] = (0.8, 1.8)
+    # Not far over 1: strokes of enlarged scans are soft, and soft is what a generator then learns.
+    photo_zoom: tuple[float, float] = (0.5, 1.1)
+    painting_zoom: tuple[float, float] = (0.6, 1.2)
     largest_side_px: int = 1024  # training images are kept no larger than this
     precision: str = "auto"  # bf16, fp32, or what the device computes natively
     seed: int = 0

@@ -110,7 +110,7 @@ def test_a_started_generator_rests_while_the_discriminator_warms_up():
 
 
 def test_a_generator_paints_like_a_start_of_another_architecture_before_it_goes_its_own_way(rng):
-    config = TrainConfig(preset="tiny", crop_px=32, batch_size=2, imitate=0.5)
+    config = TrainConfig(preset="tiny", crop_px=32, batch_size=2, imitate=0.5, learning_rate=8e-4)
     trainer = tiny_trainer(config)
     teacher = ResnetGenerator(GeneratorConfig(width=4, num_blocks=1, skip="lowpass")).eval()
     with torch.no_grad():
