@@ -109,6 +109,7 @@ def _launch(job: TrainJob, tell: Callable[[TrainEvent], None], stop: StopRequest
         gang = _start(job, Path(meeting) / "store")
         try:
             _listen(gang, tell, stop)
+            _note_causes(gang)
         finally:
             _end(gang)
     return gang
@@ -174,6 +175,17 @@ def _note_deaths(gang: _Gang) -> None:
             number = -process.exitcode
             how = signal.Signals(number).name if number > 0 else f"exit status {process.exitcode}"
             gang.failures.setdefault(rank, f"died ({how})")
+
+
+def _note_causes(gang: _Gang) -> None:
+    """Where ranks failed, find the one whose death they failed of.
+
+    The sockets of a killed process close before it can be waited for.
+    """
+    if gang.failures:
+        for process in gang.processes:
+            process.join(_POLL_S)
+        _note_deaths(gang)
 
 
 def _end(gang: _Gang) -> None:

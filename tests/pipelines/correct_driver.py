@@ -45,6 +45,7 @@ def kill_after(writes: int) -> None:
 
     correct_module.commit_bytes = counted(correct_module.commit_bytes)
     correct_module.commit_table = counted(correct_module.commit_table)
+    correct_module.copy_file = counted(correct_module.copy_file)
 
 
 def negative_decode(data: bytes, *, max_pixels: int, max_side: int | None = None) -> DecodedImage:
