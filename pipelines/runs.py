@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -142,6 +142,8 @@ def open_run(config: RunConfig, pack: StylePack, dataset: UPath | None = None) -
     )
     named = {"dataset": str(dataset) if dataset else None}
     if folder.run_json.exists():
+        # Measuring takes a moment, in which another command may have begun in the other precision.
+        run = replace(run, precision=_precision(config, folder))
         facts = _read_facts(folder)
         check_identity(folder.root, facts["identity"], _identity(run), _WAY_OUT)
         write_facts(folder.run_json, facts | {"config": run.config.model_dump()} | named)

@@ -56,6 +56,20 @@ def test_a_run_stays_in_its_precision_when_another_measurement_would_change_it(
         make_run(tmp_path / "photos", tmp_path / "RUN", pack, precision=other)
 
 
+def test_a_run_that_another_command_begins_while_this_one_measures_keeps_that_ones_precision(
+    tmp_path, pack, monkeypatch
+):
+    def overtaken() -> str:
+        make_run(tmp_path / "photos", tmp_path / "RUN", pack, precision="auto")
+        return "bf16"
+
+    answers = iter([overtaken, lambda: "fp32"])
+    monkeypatch.setattr(runs, "choose_precision", lambda: next(answers)())
+    assert (
+        make_run(tmp_path / "photos", tmp_path / "RUN", pack, precision="auto").precision == "fp32"
+    )
+
+
 def test_another_configuration_is_refused_with_the_difference(tmp_path, pack):
     make_run(tmp_path / "photos", tmp_path / "RUN", pack, max_side=512)
     with pytest.raises(RunConflictError, match=r"max_side 512 -> None, strength 1.0 -> 0.5\."):
