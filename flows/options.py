@@ -176,6 +176,10 @@ class TrainOptions:
     content: Annotated[
         Literal["mse", "ce"] | None, typer.Option(help="Content loss of dagan: mse if not given.")
     ] = None
+    start: Annotated[
+        str | None,
+        typer.Option(help="Style to train further; one of another preset is imitated at first."),
+    ] = None
     ranks: Annotated[int, typer.Option(help="Processes that share every batch.")] = 1
     scheduler: Annotated[
         str | None, typer.Option(help="Existing Dask scheduler: each rank on a worker of its own.")

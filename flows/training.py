@@ -35,6 +35,7 @@ class TrainRequest(BaseModel):
     crop: int | None = Field(default=None, ge=32, description="Side of the crops in pixels.")
     batch: int | None = Field(default=None, ge=1, description="Images of each rank in a step.")
     content: Literal["mse", "ce"] | None = Field(default=None, description="Loss of dagan.")
+    start: str | None = Field(default=None, description="Style that is trained further.")
     ranks: int = Field(default=1, ge=1, description="Processes that share every batch.")
     scheduler: str | None = Field(default=None, description="Dask cluster: a rank on a worker.")
     seed: int = Field(default=0, ge=0)
@@ -63,6 +64,7 @@ def check_request(request: TrainRequest) -> None:
 
     Raises:
         StyleExistsError: The name is taken.
+        StyleError: There is no style of the name to start from.
         GanstError: A folder is missing, or the preset or the size of its crops makes no sense.
         CheckpointError: An unfinished training would be lost, or there is none to resume.
 
@@ -135,11 +137,18 @@ def _to_job(request: TrainRequest) -> "TrainJob":
             seed=request.seed,
         ),
         licence=request.licence,
+        start=None if request.start is None else _find_start(request.start),
         ranks=request.ranks,
         begin=choose_beginning(resume=request.resume, replace=request.replace),
         compile=request.compile,
         tensorboard=request.tensorboard,
     )
+
+
+def _find_start(style: str) -> Path:
+    from pipelines.styles import find_style
+
+    return find_style(style, styles_home())
 
 
 def _as_progress(event: "TrainEvent") -> Progress:

@@ -97,17 +97,17 @@ def forward(paths: list[Path], pack: str, precision: str, barrier: Any) -> list[
 
 
 def ray(arguments: argparse.Namespace) -> None:
-    """Half a core to each actor's booking, so that reading tasks find room beside them."""
+    """Images travel through the object store."""
     data = _ray(arguments).read_images(str(arguments.photos), mode="RGB", include_paths=True)
-    _map(data, arguments, num_cpus=0.5)
+    _map(data, arguments)
 
 
 def ray_paths(arguments: argparse.Namespace) -> None:
     """Only paths travel: nothing goes through the object store."""
     paths = [str(path) for path in sorted(arguments.photos.iterdir())]
     blocks = max(arguments.workers, len(paths) // _RAY_BATCH)
-    data = _ray(arguments).from_items([{"path": path} for path in paths])
-    _map(data.repartition(blocks), arguments, num_cpus=1)
+    items = [{"path": path} for path in paths]
+    _map(_ray(arguments).from_items(items, override_num_blocks=blocks), arguments)
 
 
 def _ray(arguments: argparse.Namespace) -> Any:  # noqa: ANN401 Ray is no dependency
@@ -125,13 +125,14 @@ def _ray(arguments: argparse.Namespace) -> Any:  # noqa: ANN401 Ray is no depend
     return ray_data
 
 
-def _map(data: Any, arguments: argparse.Namespace, *, num_cpus: float) -> None:  # noqa: ANN401
+def _map(data: Any, arguments: argparse.Namespace) -> None:  # noqa: ANN401
+    """Actors book half a core each, so that tasks that read or list find room beside them."""
     data.map_batches(
         _Network,
         fn_constructor_args=(str(arguments.pack), arguments.precision, str(arguments.out)),
         batch_size=_RAY_BATCH,
         concurrency=arguments.workers,
-        num_cpus=num_cpus,
+        num_cpus=0.5,
     ).materialize()
 
 

@@ -1,0 +1,70 @@
+"""A GPU trains as the CPU does: the CPU is the oracle."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from ganst.training.bank import ImageBank
+from ganst.training.loop import Trainer
+from ganst.training.state import capture, from_bytes, restore, to_bytes
+from tests.ganst.training.tiny import CONFIG, CPU, tiny_bank, tiny_trainer
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+    pytest.mark.usefixtures("small_presets", "exact_products"),
+]
+GPU = torch.device("cuda")
+PRESETS = pytest.mark.parametrize("preset", ["tiny", "cyclegan", "dagan"])
+
+
+@pytest.fixture
+def exact_products() -> Iterator[None]:
+    """Products in fp32, not TF32: a tenth of the digits would not tell an error from rounding."""
+    before = (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.set_float32_matmul_precision(before[0])
+    torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def _trainer(**changes: object) -> Trainer:
+    """The tiny training, its pictures on the GPU; losses of every step are read."""
+    banks = [ImageBank.of(tiny_bank(*of).images, GPU, 1024) for of in ((0, 0), (1, 2))]
+    trainer = Trainer(dataclasses.replace(CONFIG, **changes), *banks, GPU)
+    trainer.read_every = 1
+    return trainer
+
+
+@PRESETS
+def test_the_losses_of_the_first_steps_are_those_of_the_cpu(preset: str):
+    ours, theirs = _trainer(preset=preset), tiny_trainer(dataclasses.replace(CONFIG, preset=preset))
+    for _ in range(3):
+        assert ours.step(0.5) == pytest.approx(theirs.step(0.5), rel=2e-2, abs=1e-3)
+
+
+@PRESETS
+def test_bf16_follows_fp32(preset: str):
+    half, full = _trainer(preset=preset, precision="bf16"), _trainer(preset=preset)
+    assert half.step(0.5) == pytest.approx(full.step(0.5), rel=0.1, abs=2e-2)
+
+
+def test_a_checkpoint_of_the_gpu_goes_on_where_it_was():
+    trainer = _trainer()
+    trainer.step(0.5)
+    resumed = _trainer(seed=5)
+    restore(resumed, from_bytes(to_bytes(capture(trainer))))
+    assert resumed.num_images == trainer.num_images
+    assert resumed.step(0.5) == pytest.approx(trainer.step(0.5), rel=1e-3)
+
+
+def test_a_checkpoint_of_the_gpu_goes_on_on_the_cpu():
+    trainer = _trainer()
+    trainer.step(0.5)
+    resumed = tiny_trainer(dataclasses.replace(CONFIG, seed=5))
+    restore(resumed, from_bytes(to_bytes(capture(trainer))))
+    assert all(weight.device == CPU for weight in resumed.G.parameters())
+    assert resumed.step(0.5) == pytest.approx(trainer.step(0.5), rel=2e-2, abs=1e-3)
