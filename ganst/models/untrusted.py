@@ -6,6 +6,7 @@ and whatever a damaged or hostile file makes the reader stumble over becomes one
 
 import io
 import re
+import warnings
 import zipfile
 from typing import Any
 
@@ -27,9 +28,11 @@ def read_state(blob: bytes) -> dict[str, Tensor]:
     """
     try:
         _check_size(_unpacked_bytes(blob))
-        found = torch.load(  # noqa: TID251 the one place, and restricted
-            io.BytesIO(blob), map_location="cpu", weights_only=True
-        )
+        with warnings.catch_warnings():  # of an unusual protocol: it is read, or refused below
+            warnings.simplefilter("ignore", UserWarning)
+            found = torch.load(  # noqa: TID251 the one place, and restricted
+                io.BytesIO(blob), map_location="cpu", weights_only=True
+            )
     except WeightsError:
         raise
     except Exception as error:

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import os
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -44,6 +45,16 @@ def test_tensors_come_back_as_they_were_saved(zipped: bool):
 
 def test_parameters_come_back_without_a_gradient():
     assert not read_state(_saved({"w": torch.nn.Parameter(torch.ones(2))}))["w"].requires_grad
+
+
+def test_a_file_of_a_newer_pickle_protocol_is_refused_without_torchs_own_warning():
+    buffer = io.BytesIO()
+    torch.save({"w": torch.ones(2)}, buffer, pickle_protocol=4)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        with pytest.raises(WeightsError):
+            read_state(buffer.getvalue())
+    assert not heard
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before torch 1.6"])
