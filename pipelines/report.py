@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ganst.scoring.backbone import BACKBONE_COLUMNS
+from ganst.scoring.columns import COLUMN_NAMES
 from pipelines import parquet, schema
 from pipelines.page import write_page
 from pipelines.reviews import REVIEWED_BAD, read_verdicts, with_verdicts
@@ -43,6 +45,8 @@ _SCORES = (
 )
 _IDENTITY = ("attempt_id", "output_sha256")
 _REASONS = ("reason", "reason_probability")
+# Many times as much as all else: a join would copy them for nothing.
+_MEASURED = frozenset((*COLUMN_NAMES, *BACKBONE_COLUMNS))
 
 
 def write_report(run: Run, stages: Sequence[StageSummary] = ()) -> Summary:
@@ -163,9 +167,10 @@ def _direction(name: str) -> tuple[str, str]:
 
 
 def _prefixed(table: pa.Table, prefix: str) -> pa.Table:
-    """Every column but the keys gets the prefix, so that joined tables do not collide."""
-    return table.rename_columns(
-        [name if name in _PHOTO else f"{prefix}{name}" for name in table.column_names]
+    """All but what was measured; every column but the keys gets the prefix: joined tables do not collide."""
+    names = [name for name in table.column_names if name not in _MEASURED]
+    return table.select(names).rename_columns(
+        [name if name in _PHOTO else f"{prefix}{name}" for name in names]
     )
 
 
