@@ -5,6 +5,7 @@ A row's group and output are joined here, each time anew: neither is in a commit
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from pipelines.collection import STAGE, Collection, read_collection
 from pipelines.config import ComputeConfig
 from pipelines.datasets import Dataset, load_dataset, record_in_dataset
 from pipelines.groups import Groups, read_groups
-from pipelines.naming import assign_outputs
+from pipelines.naming import assign_outputs, find_odd
 from pipelines.parquet import commit_table, drop_rows, read_table
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import Run, record
@@ -24,6 +25,7 @@ from pipelines.shards import joined
 from pipelines.stylized import stale_sources
 
 _Column = pa.ChunkedArray
+_BATCH = 4096  # rows of a table that are objects of Python at a time
 
 log = logging.getLogger(__name__)
 
@@ -116,20 +118,31 @@ def _with_groups(rows: pa.Table, sources: _Column, groups: _Column) -> pa.Table:
 
 
 def _with_outputs(run: Run, rows: pa.Table, sources: pa.ChunkedArray) -> pa.Table:
+    earlier = _rows(run.folder.catalog).select(["source", "output"])
+    is_moved = pc.not_equal(earlier["source"], earlier["output"])  # null where there is no output
     decoded = rows.filter(pc.equal(rows["status"], "ok"))
-    formats = dict(zip(*(decoded[n].to_pylist() for n in ("source", "format")), strict=True))
-    outputs = assign_outputs(
-        formats, run.config.format, kept=_earlier_outputs(run), sources=sources.to_pylist()
+    odd = find_odd(
+        _pairs(decoded, "format"), run.config.format, dict(_pairs(earlier.filter(is_moved)))
     )
-    column = pa.array((outputs.get(source.as_py()) for source in rows["source"]), pa.string())
+    kept = earlier.filter(pc.is_in(earlier["source"], value_set=pa.array(odd, pa.string())))
+    outputs = assign_outputs(
+        odd,
+        run.config.format,
+        kept={source: output for source, output in _pairs(kept) if output is not None},
+        sources=(source.as_py() for source in sources),
+    )
+    names = (
+        outputs.get(source, source) if status == "ok" else None
+        for source, status in _pairs(rows, "status")
+    )
     place = rows.schema.get_field_index("output")
-    return rows.set_column(place, CATALOG.field("output"), column)
+    return rows.set_column(place, CATALOG.field("output"), pa.array(names, pa.string()))
 
 
-def _earlier_outputs(run: Run) -> dict[str, str]:
-    rows = _rows(run.folder.catalog)
-    rows = rows.filter(pc.is_valid(rows["output"]))
-    return dict(zip(rows["source"].to_pylist(), rows["output"].to_pylist(), strict=True))
+def _pairs(rows: pa.Table, name: str = "output") -> Iterator[tuple[str, str]]:
+    """Each source with its value of that column; no more of them at a time than a batch has."""
+    for batch in rows.select(["source", name]).to_batches(max_chunksize=_BATCH):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _rows(catalog: UPath) -> pa.Table:
@@ -146,7 +159,7 @@ def _commit(catalog: UPath, rows: pa.Table, given: Groups | None) -> str:
         rows = _with_groups(rows, sources, groups)
     commit_table(catalog, rows.cast(CATALOG).combine_chunks())
     digest = hashlib.sha256()
-    for source, sha256 in zip(rows["source"], rows["sha256"], strict=True):
+    for source, sha256 in _pairs(rows, "sha256"):
         digest.update(f"{source}\0{sha256}\n".encode())
     return digest.hexdigest()
 

@@ -55,6 +55,28 @@ def format_of(output: str) -> str:
     return next(name for name, suffixes in _SUFFIXES.items() if suffix in suffixes)
 
 
+def find_odd(
+    formats: Iterable[tuple[str, str]], wanted: str, moved: Mapping[str, str]
+) -> dict[str, str]:
+    """Decoded formats by source, of the sources whose outputs do not simply have their own names.
+
+    What `assign_outputs` gives of these alone is what it gives of them among all sources, and all
+    others keep their names: of a million photos hardly any has to be looked at.
+
+    Args:
+        formats: Source and decoded format, of all sources that were decoded.
+        wanted: "same" or a format.
+        moved: Names other than the source's own that were given at an earlier ingest.
+
+    """
+    taken = set(moved.values())
+    return {
+        source: found
+        for source, found in formats
+        if source in moved or source in taken or output_name(source, found, wanted) != source
+    }
+
+
 def assign_outputs(
     formats: Mapping[str, str], wanted: str, *, kept: Mapping[str, str], sources: Iterable[str]
 ) -> dict[str, str]:
