@@ -26,7 +26,7 @@ from pipelines.run_folder import RunFolder
 from pipelines.runs import FIRST_CHECKPOINT
 from pipelines.schema import STYLIZED
 from pipelines.shards import Shard, ShardCount
-from pipelines.storage import commit_bytes, open_root, read_bytes, resolve_inside
+from pipelines.storage import open_root, place_bytes, read_bytes, resolve_inside, settle
 from pipelines.styles import open_stylizer
 from pipelines.stylized import CHANGED, DENIED, REMOVED, STAGE
 
@@ -63,6 +63,7 @@ class _Bench:
     """A shard at work: what its steps share."""
 
     job: StylizeJob
+    photos: UPath
     folder: RunFolder
     part: UPath  # that will commit it
     companion: Companion | None
@@ -74,7 +75,7 @@ def stylize_shard(
     """Stylize every photo of the shard, then commit their rows, then those of the companion."""
     folder = RunFolder(open_root(job.run))
     parts = folder.stage(STAGE)
-    bench = _Bench(job, folder, parts / shard.part, companion)
+    bench = _Bench(job, open_root(job.photos), folder, parts / shard.part, companion)
     killers = find_killers(parts, shard.name, job.call)
     rows = [_rejected(photo, job, KILLED) for photo in shard.items if photo.source in killers]
     photos = [photo for photo in shard.items if photo.source not in killers]
@@ -86,6 +87,7 @@ def stylize_shard(
             return ShardCount(0)
     rows += [row for row, _ in written]
     rows.sort(key=lambda row: (row["source"], row["attempt_id"]))
+    settle({folder.images(row["output"]).parent for row in rows if row["output"]})
     commit_table(bench.part, pa.Table.from_pylist(rows, schema=STYLIZED))
     if companion:
         companion.commit(folder, [row for _, row in written if row is not None])
@@ -134,7 +136,7 @@ def _work_through(
     batches = plan_of(photos, together=on_gpu and not alone)
     with ThreadPoolExecutor(_num_threads() if on_gpu else 1) as pool:
         steps = (
-            partial(_each, pool, lambda photo: _read_photo(photo, bench.job)),
+            partial(_each, pool, lambda photo: _read_photo(photo, bench)),
             lambda _batch, images: _make_outputs(images, bench),
             partial(_each, pool, lambda photo, made: _write_output(photo, made, bench)),
         )
@@ -166,10 +168,12 @@ class _OvertakenError(Exception):
     """Another driver committed the shard. Its outputs may be corrected by now: leave them alone."""
 
 
-def _read_photo(photo: Photo, job: StylizeJob) -> DecodedImage | Rejection:
-    photos = open_root(job.photos)
+def _read_photo(photo: Photo, bench: _Bench) -> DecodedImage | Rejection:
+    job = bench.job
     try:
-        return read_source(photos, photo.source, photo.source_sha256, job.max_pixels, job.max_side)
+        return read_source(
+            bench.photos, photo.source, photo.source_sha256, job.max_pixels, job.max_side
+        )
     except _REJECTS as error:
         return str(error)
 
@@ -212,7 +216,7 @@ def _write_output(photo: Photo, made: Made | Rejection, bench: _Bench) -> tuple[
         return _rejected(photo, job, str(error)), None
     if bench.part.exists():
         raise _OvertakenError
-    commit_bytes(bench.folder.images(photo.output), data)
+    place_bytes(bench.folder.images(photo.output), data)
     sha256 = hashlib.sha256(data).hexdigest()
     height, width = image.pixels.shape[1:]
     row = _row(photo, job) | {

@@ -32,9 +32,9 @@ def ingest_poisoned(shard: Shard, job: collection.IngestJob) -> ShardCount:
         collection._read_row = _real_read_row
 
 
-def _kill_or_read_photo(photo: stylizing.Photo, job: stylizing.StylizeJob) -> Any:  # noqa: ANN401
+def _kill_or_read_photo(photo: stylizing.Photo, bench: Any) -> Any:  # noqa: ANN401
     _kill_by(photo.source)
-    return _real_read_photo(photo, job)
+    return _real_read_photo(photo, bench)
 
 
 def _kill_or_read_row(photos: Any, file: Any, max_pixels: int) -> dict[str, Any]:  # noqa: ANN401

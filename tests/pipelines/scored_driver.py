@@ -24,7 +24,7 @@ def main(out: str, writes: str) -> None:
 
         return write_or_die
 
-    stylizing.commit_bytes = counted(stylizing.commit_bytes)
+    stylizing.place_bytes = counted(stylizing.place_bytes)
     stylizing.commit_table = counted(stylizing.commit_table)
     score_module.commit_table = counted(score_module.commit_table)
     stylize_scored(load_run(out, None), ComputeConfig(workers=0))

@@ -25,7 +25,7 @@ from tests.pipelines.scenes import make_scenes
 s3fs = pytest.importorskip("s3fs", reason="the extra s3 is not installed")
 pytest.importorskip("moto", reason="the S3 server of the tests, moto, is not installed")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SERIAL = ComputeConfig(workers=0)
 NUM_PHOTOS = 6
 

@@ -171,7 +171,7 @@ def test_a_full_disk_leaves_no_row_and_the_next_call_finishes(run, monkeypatch):
         path.write_bytes(_data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stylizing, "commit_bytes", full)
+        patch.setattr(stylizing, "place_bytes", full)
         summary = stylize(run, SERIAL)
     assert len(summary.failed) == 1
     assert "No space left" in summary.failed[0]
@@ -197,9 +197,9 @@ def test_weights_that_changed_under_a_run_stop_it(run):
 
 def test_images_come_before_the_part(run, monkeypatch):
     order = []
-    real_bytes, real_table = stylizing.commit_bytes, stylizing.commit_table
+    real_bytes, real_table = stylizing.place_bytes, stylizing.commit_table
     monkeypatch.setattr(
-        stylizing, "commit_bytes", lambda *a: (order.append("image"), real_bytes(*a))
+        stylizing, "place_bytes", lambda *a: (order.append("image"), real_bytes(*a))
     )
     monkeypatch.setattr(
         stylizing, "commit_table", lambda *a: (order.append("part"), real_table(*a))
