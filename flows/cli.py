@@ -1,6 +1,5 @@
 """The command line. Verbs import what they need when they are called: `ganst --help` is instant."""
 
-import json
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -24,6 +23,8 @@ from flows.options import (
 )
 from flows.review import review_app
 from flows.stopping import signals_heard
+from flows.styles import styles_app
+from flows.telling import complain, say
 
 if TYPE_CHECKING:
     from flows.datasets import DatasetOutcome
@@ -135,9 +136,9 @@ def train(options: TrainOptions, track: Track = False, as_json: _JSON = False) -
     try:
         folder = verbs.train(options.to_request(), track=track)
     except TrainingStopped as stopped:
-        _complain(str(stopped))
+        complain(str(stopped))
         raise typer.Exit(128 + stopped.number) from None
-    _say(
+    say(
         {"style": options.style, "folder": folder},
         f"The style is in {folder}. So that its outputs can be judged, calibrate it:\n"
         f"ganst calibrate --style {options.style} --photos {options.photos}"
@@ -166,7 +167,7 @@ def calibrate(
         facts = verbs.calibrate_clips(style, photos, work.to_compute())
     else:
         facts = verbs.calibrate(style, photos, paintings, work.to_compute())
-    _say(facts, f"Calibration {facts['calibration_id'][:12]} is in {facts['file']}.", work.as_json)
+    say(facts, f"Calibration {facts['calibration_id'][:12]} is in {facts['file']}.", work.as_json)
 
 
 @app.command()
@@ -177,78 +178,11 @@ def doctor(work: WorkOptions) -> None:
     from flows.wording import doctor_lines
 
     facts = examine_all(work.to_compute())
-    _say(facts, doctor_lines(facts), work.as_json)
+    say(facts, doctor_lines(facts), work.as_json)
     raise typer.Exit(FAILED if facts["problems"] else DONE)
 
 
-styles_app = typer.Typer(help="The styles that are there.", no_args_is_help=True)
 app.add_typer(styles_app, name="styles")
-
-
-@styles_app.command("list")
-def list_styles(as_json: _JSON = False) -> None:
-    """Names of all styles."""
-    from flows import verbs
-
-    found = verbs.list_all_styles()
-    lines = [f"{s['name']:<16} {s['checkpoints']}  {s['path']}" for s in found]
-    _say(found, "\n".join(lines) or "There is no style: train one with ganst train.", as_json)
-
-
-@styles_app.command("show")
-def show_style(name: str, as_json: _JSON = False) -> None:
-    """Card of a style: data, licences, training, digest."""
-    from flows import verbs
-
-    card = verbs.show_style(name)
-    _say(card, json.dumps(card, indent=2, ensure_ascii=False), as_json)
-
-
-@styles_app.command("import")
-def import_style(
-    file: Annotated[Path, typer.Argument(help="A .pth file: a CycleGAN or CUT generator.")],
-    name: Annotated[str, typer.Option(help="Name of the new style.")],
-    licence: Annotated[str, typer.Option(help="Of the weights, for the card.")] = "unknown",
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace a style of that name.")
-    ] = False,
-    as_json: _JSON = False,
-) -> None:
-    """Make a style of a public CycleGAN or CUT checkpoint."""
-    from flows import style_exchange
-    from flows.wording import import_lines
-
-    facts = style_exchange.import_style(file, name, licence, replace=replace)
-    _say(facts, import_lines(facts), as_json)
-
-
-@styles_app.command("export")
-def export_style(
-    style: Annotated[str, typer.Argument(help="Name of a style, or path of a style pack.")],
-    onnx: Annotated[str, typer.Option(help="ONNX file to write; its certificate goes beside it.")],
-    as_json: _JSON = False,
-) -> None:
-    """Write a style as an ONNX graph for images of any size, with a certificate."""
-    from flows import style_exchange
-    from flows.wording import certificate_lines
-
-    certificate = style_exchange.export_style(style, onnx)
-    _say(certificate, certificate_lines(certificate, onnx), as_json)
-
-
-@styles_app.command("sheet")
-def style_sheet(
-    photos: Annotated[list[str], typer.Argument(help="Photos, or folders of photos.")],
-    out: Annotated[str, typer.Option(help="JPEG file to write.")] = "styles.jpg",
-    as_json: _JSON = False,
-) -> None:
-    """Photos in every style, on one sheet: one in large, or up to 24 in rows."""
-    from flows import verbs
-
-    names = verbs.style_sheet(photos, out)
-    _say({"sheet": out, "styles": names}, f"{', '.join(names)}: {out}", as_json)
-
-
 app.add_typer(review_app, name="review")
 app.command("explain")(explain_source)
 
@@ -266,7 +200,7 @@ def _status() -> int:
         sentence, status = explain(error)
         if sentence is None:
             raise
-        _complain(sentence)
+        complain(sentence)
         return status
 
 
@@ -278,31 +212,23 @@ def _tell(outcome: "Outcome", work: WorkOptions) -> None:
 
 
 def _tell_outcome(outcome: "Outcome | DatasetOutcome", text: str, work: WorkOptions) -> None:
-    _say(outcome.to_json(), text, work.as_json)
+    say(outcome.to_json(), text, work.as_json)
     _fail_for(outcome.problems)
 
 
 def _tell_pairs(summary: "StageSummary", work: WorkOptions, out: str) -> None:
     from flows.wording import pairs_line
 
-    _say(asdict(summary) | {"table": out}, pairs_line(summary, out), work.as_json)
+    say(asdict(summary) | {"table": out}, pairs_line(summary, out), work.as_json)
     _fail_for(summary.failed)
 
 
 def _fail_for(problems: Sequence[str]) -> None:
     """Work with problems is a failure."""
     for problem in problems:
-        _complain(problem)
+        complain(problem)
     if problems:
         raise typer.Exit(FAILED)
-
-
-def _say(facts: object, text: str, as_json: bool) -> None:
-    print(json.dumps(facts, ensure_ascii=False) if as_json else text)
-
-
-def _complain(sentence: str) -> None:
-    print(sentence if sentence.startswith("Usage:") else f"ganst: {sentence}", file=sys.stderr)
 
 
 if __name__ == "__main__":

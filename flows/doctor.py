@@ -16,6 +16,7 @@ def examine_all(compute: ComputeConfig) -> dict[str, Any]:
     facts["dask"], dask_problem = _ask_dask(compute)
     facts["prefect"], prefect_problem = _ask_prefect()
     problems = [problem for problem in (dask_problem, prefect_problem) if problem]
+    problems += facts.pop("style_problems")
     if not facts["home_is_writable"]:
         problems.append(f"{facts['home']} cannot be written: set GANST_HOME.")
     if not facts["styles"]:

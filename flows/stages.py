@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Stage = Callable[..., StageSummary]
 
+# What workers load for a stage besides what all of them need.
+_HEAVY = {"score": "pipelines.scored", "correct": "pipelines.correct"}
+
 DEFAULT_COMPUTE = ComputeConfig()
 
 
@@ -61,7 +64,7 @@ def check_places(config: RunConfig, compute: ComputeConfig) -> None:
         GanstError: No such style, no photos, no groups, or no cluster at the address.
 
     """
-    from pipelines.styles import find_style
+    from pipelines.style_folders import find_style
 
     find_style(config.style, styles_home())
     dataset = _dataset_of(config)
@@ -104,6 +107,20 @@ def check_scheduler(compute: ComputeConfig) -> None:
 
         with open_client(compute):
             pass
+
+
+def load_ahead(out: str, compute: ComputeConfig, names: Sequence[str]) -> None:
+    """Begin to load what local workers will need for these stages, while this process loads its own.
+
+    Not for a finished run: most often it has no work.
+    """
+    from pipelines.preloading import load_ahead
+    from pipelines.run_folder import RunFolder
+    from pipelines.storage import open_root
+
+    is_local = compute.scheduler is None and compute.workers != 0
+    if is_local and not RunFolder(open_root(out)).report.exists():
+        load_ahead(*(_HEAVY[name] for name in names if name in _HEAVY))
 
 
 def open_stage(config: RunConfig) -> str:

@@ -33,7 +33,8 @@ def run(config: RunConfig, compute: ComputeConfig, *, correct: bool) -> Outcome:
 
         return nightly(config, compute, correct)
 
-    return _tracked(lambda: _check(config, compute), call)
+    names = ("score", "correct") if correct else ("score",)
+    return _tracked(lambda: _check(config, compute, *names), call)
 
 
 @stoppable
@@ -251,9 +252,11 @@ def _tracked(check: Callable[[], None], call: Callable[[], T]) -> T:
             return error.outcome
 
 
-def _check(config: RunConfig, compute: ComputeConfig) -> None:
+def _check(config: RunConfig, compute: ComputeConfig, *names: str) -> None:
+    """Refuse what cannot work; `names` of the stages to come, for which loading begins."""
     with refusing():
         stages.check_places(config, compute)
+    stages.load_ahead(config.out, compute, names)
 
 
 def _check_run(out: str, compute: ComputeConfig) -> None:

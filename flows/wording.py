@@ -100,7 +100,7 @@ def doctor_lines(facts: dict[str, Any]) -> str:
         "packages": versions,
         "machine": f"{facts['cpus']} cores, {facts['memory_gib']} GiB of memory free",
         "devices": ", ".join(facts["devices"]),
-        "precision": f"{facts['precision']}: {facts['precision_reason']}",
+        "precision": "\n           ".join(facts["precision_reasons"]) or "no style to measure",
         "dask": facts["dask"],
         "prefect": facts["prefect"],
         "home": facts["home"],

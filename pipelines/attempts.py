@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from ganst.scoring.columns import SCORER_VERSION
-from pipelines.parquet import read_parts
+from pipelines.parquet import columns_of, read_parts
 from pipelines.runs import Run, RunFolder
 from pipelines.schema import attempts_schema
-from pipelines.shards import Key, distinct_rows, row_keys
+from pipelines.shards import ROW_KEY, Key, distinct_rows, row_keys
 
 
 def read_attempts(folder: RunFolder) -> pa.Table:
@@ -20,7 +20,12 @@ def read_attempts(folder: RunFolder) -> pa.Table:
 
 def committed_attempts(folder: RunFolder) -> set[Key]:
     """Keys of the attempts that are done."""
-    return set(row_keys(read_attempts(folder)))
+    return set(row_keys(attempt_keys(folder)))
+
+
+def attempt_keys(folder: RunFolder) -> pa.Table:
+    """The same as a table; no more than that is read."""
+    return distinct_rows(read_parts(folder.attempts, columns_of(attempts_schema(), *ROW_KEY)))
 
 
 def attempts_by_source(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config import ComputeConfig
 from pipelines.errors import ClusterError
+from pipelines.preloading import WORKER_ENVIRONMENT, load_ahead
 from pipelines.version import installed
 
 if TYPE_CHECKING:
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT_S = 15
 # Dask's own limit is 3 deaths of a shard; breadcrumbs give up on single images long before this.
 _ALLOWED_DEATHS = 12
-# Else every feature map goes back to the system and comes anew, page by page, in every layer: nearly
-# half of a worker's time. Larger ones than those of a strip or of a common photo still go back at once:
-# kept in one heap, the maps and pixels of large photos would leave gaps that come to gigabytes.
-WORKER_ENVIRONMENT = {
-    "MALLOC_TRIM_THRESHOLD_": str(256 * 1024**2),  # Dask's own: 64 KiB
-    "MALLOC_MMAP_THRESHOLD_": str(64 * 1024**2),
-}
 
 
 @contextmanager
@@ -69,13 +63,19 @@ def _local_cluster(workers: int) -> Iterator["Client"]:
 
     from pipelines.quick_exit import QuickExit
 
-    settings = {
-        "distributed.scheduler.allowed-failures": _ALLOWED_DEATHS,
-        "distributed.worker.use-file-locking": False,
-    } | {
-        f"distributed.nanny.pre-spawn-environ.{name}": value
-        for name, value in WORKER_ENVIRONMENT.items()
-    }
+    load_ahead()
+    settings = (
+        {
+            "distributed.scheduler.allowed-failures": _ALLOWED_DEATHS,
+            "distributed.worker.multiprocessing-method": "forkserver",
+            "distributed.worker.profile.enabled": False,  # it looks at the stack a hundred times a second
+            "distributed.worker.use-file-locking": False,
+        }
+        | {
+            f"distributed.nanny.pre-spawn-environ.{name}": value
+            for name, value in WORKER_ENVIRONMENT.items()
+        }
+    )
     # It tells as news that a connection closed, at the end of every cluster.
     logging.getLogger("distributed.batched").setLevel(logging.WARNING)
     # One thread a process: image codecs and torch want a core each, and a crash takes one shard.

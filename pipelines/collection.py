@@ -4,11 +4,11 @@ A file whose path, size and stamp are those of a known row is not read again.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from upath import UPath
 
 from pipelines.breadcrumbs import KILLED, find_killers, leave_trail, new_call
@@ -17,17 +17,18 @@ from pipelines.config import CatalogConfig, ComputeConfig
 from pipelines.errors import UndecodableImageError
 from pipelines.groups import default_group
 from pipelines.images import decode
-from pipelines.listing import SeenFile, list_files, list_one
+from pipelines.listing import SeenFile, as_table, list_one, see_files
 from pipelines.parquet import commit_table, read_parts, read_table
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.schema import CATALOG
 from pipelines.shards import (
-    Key,
+    Items,
     Plan,
     Shard,
     ShardCount,
     distinct_rows,
-    plan_shards,
+    joined,
+    plan_rows,
     run_shards,
     summarize,
 )
@@ -38,6 +39,7 @@ from pipelines.video.signature import may_be_clip
 
 STAGE = "ingest"
 _KEY = ("source", "bytes", "modified")
+_FILE = [*_KEY, "error"]  # the columns of SEEN by the names of CATALOG
 
 Row = dict[str, Any]
 
@@ -46,13 +48,14 @@ Row = dict[str, Any]
 class Collection:
     """A folder of photos, and where its rows are committed.
 
-    `borrowed` are rows known from elsewhere: those of `parts` go before them. `only`: one file.
+    `borrowed` are rows known from elsewhere, as CATALOG: those of `parts` go before them. `only`:
+    one file.
     """
 
     photos: UPath
     parts: UPath
     config: CatalogConfig
-    borrowed: Mapping[Key, Row] = field(default_factory=dict)
+    borrowed: pa.Table = field(default_factory=CATALOG.empty_table)
     only: str | None = None
 
 
@@ -68,31 +71,32 @@ class IngestJob:
 
 def read_collection(
     collection: Collection, compute: ComputeConfig, on_progress: OnProgress | None = None
-) -> tuple[list[Row], list[str], StageSummary]:
-    """Read what is not known yet; gives rows by source, all paths seen, and the stage's summary.
+) -> tuple[pa.Table, pa.ChunkedArray, StageSummary]:
+    """Read what is not known yet.
 
-    A file of a failed shard has a path and no row. Groups are the parent folders.
+    Returns:
+        Rows as CATALOG, sorted by source; all paths seen; the stage's summary. A file of a failed
+        shard has a path and no row. Groups are the parent folders.
 
     Raises:
         EmptyFolderError: There is nothing to catalog.
 
     """
     photos, only = collection.photos, collection.only
-    files = list_one(photos, only) if only else list_files(photos)
-    known = dict(collection.borrowed) | _committed(collection.parts)
-    plan = plan_shards(
+    files = as_table(list_one(photos, only)) if only else see_files(photos)
+    known = pa.concat_tables([_committed(collection.parts), collection.borrowed])
+    plan = plan_rows(
         STAGE,
-        [file for file in files if file.error is None],
-        key=_file_key,
-        committed=known.keys(),
+        Items(files.filter(pc.is_null(files["error"])).rename_columns(_FILE), _to_file, _KEY),
+        committed=known,
         shard_size=collection.config.shard_size,
         workers=count_workers(compute),
     )
     if plan.shards:
         sweep_temporaries(collection.parts)
     failed = run_shards(plan, compute, ingest_shard, _job(collection), on_progress=on_progress)
-    rows = _rows_of(files, known | _fresh(collection.parts, plan))
-    return rows, [file.source for file in files], _summary(plan, failed, files, rows)
+    rows = _rows_of(files, pa.concat_tables([_fresh(collection.parts, plan), known]))
+    return rows, files["source"], _summary(plan, failed, files, rows)
 
 
 def _job(collection: Collection) -> IngestJob:
@@ -162,47 +166,51 @@ def _rejected(file: SeenFile, error: str, sha256: str | None = None) -> Row:
     return _row(file) | {"sha256": sha256, "status": "rejected", "error": error}
 
 
-def _file_key(file: SeenFile) -> Key:
-    return (file.source, str(file.num_bytes), file.modified)
+def _to_file(row: Row) -> SeenFile:
+    return SeenFile(source=row["source"], num_bytes=row["bytes"], modified=row["modified"])
 
 
-def row_key(row: Mapping[str, Any]) -> Key:
-    """Path, size and stamp of the file that a catalog row is of."""
-    return (row["source"], str(row["bytes"]), row["modified"])
+def file_keys(rows: pa.Table) -> pa.ChunkedArray:
+    """Path, size and stamp of the file that a catalog row is of, as one string a row."""
+    return joined(rows, _KEY)
 
 
-def _committed(parts: UPath) -> dict[Key, Row]:
+def _committed(parts: UPath) -> pa.Table:
     """Rows that need not be made again; a file that could not be read is tried again."""
-    rows = distinct_rows(read_parts(parts, CATALOG), _KEY).to_pylist()
-    return {row_key(row): row for row in rows if row["sha256"] is not None}
+    rows = distinct_rows(read_parts(parts, CATALOG), _KEY)
+    return rows.filter(pc.is_valid(rows["sha256"]))
 
 
-def _fresh(parts: UPath, plan: Plan[SeenFile]) -> dict[Key, Row]:
-    paths = [parts / shard.part for shard in plan.shards]
+def _fresh(parts: UPath, plan: Plan[SeenFile]) -> pa.Table:
+    paths = (parts / shard.part for shard in plan.shards)
     tables = [read_table(path, CATALOG) for path in paths if path.exists()]
-    return {row_key(row): row for table in tables for row in table.to_pylist()}
+    return pa.concat_tables([CATALOG.empty_table(), *tables])
 
 
-def _rows_of(files: Iterable[SeenFile], rows: Mapping[Key, Row]) -> list[Row]:
-    """One row per file, sorted by source; a file of a failed shard has none."""
-    unread = {_file_key(file): _rejected(file, file.error) for file in files if file.error}
-    have = {**rows, **unread}
-    return [have[key] for key in map(_file_key, files) if key in have]
+def _rows_of(files: pa.Table, known: pa.Table) -> pa.Table:
+    """One row per file, sorted by source: of several that are known, the first."""
+    is_read = pc.is_null(files["error"])
+    keys = file_keys(files.filter(is_read).rename_columns(_FILE))
+    places = pc.drop_null(pc.index_in(keys, value_set=file_keys(known)))
+    unread = files.filter(pc.invert(is_read)).to_pylist()
+    refused = [_rejected(SeenFile(**row), row["error"]) for row in unread]
+    found = [known.take(places), pa.Table.from_pylist(refused, schema=CATALOG)]
+    return pa.concat_tables(found).sort_by("source")
 
 
 def _summary(
     plan: Plan[SeenFile],
     failed: tuple[str, ...],
-    files: list[SeenFile],
-    rows: list[Row],
+    files: pa.Table,
+    rows: pa.Table,
 ) -> StageSummary:
-    num_unread = sum(file.error is not None for file in files)
-    rejected = sum(row["status"] == "rejected" for row in rows)
+    num_unread = pc.count(files["error"]).as_py()
+    rejected = pc.sum(pc.equal(rows["status"], "rejected")).as_py() or 0
     whole = Plan(
         stage=plan.stage,
         shards=(),
-        total=len(files),
+        total=files.num_rows,
         skipped=plan.skipped + num_unread,
         started=plan.started,
     )
-    return summarize(whole, failed, committed=len(rows), rejected=rejected)
+    return summarize(whole, failed, committed=rows.num_rows, rejected=rejected)

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from torch import Tensor
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.parquet import read_table
 from pipelines.runs import Run, RunFolder, first_attempt_id
 from pipelines.schema import CATALOG
-from pipelines.shards import Key
 from pipelines.video.signature import VIDEO
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Row = dict[str, Any]
 
@@ -34,30 +37,42 @@ class Companion(Protocol):
     between leaves them to that other stage.
     """
 
-    def make_row(self, photo: Photo, source: Tensor, data: bytes, sha256: str) -> Row | None:
+    def make_row(self, photo: Photo, source: "Tensor", data: bytes, sha256: str) -> Row | None:
         """The row of a delivered file, `data`; None leaves it to the other stage."""
 
     def commit(self, folder: RunFolder, rows: Sequence[Row]) -> None:
         """Write the rows of a shard."""
 
 
-def plan_photos(run: Run) -> list[Photo]:
-    """The first attempts at photos that the catalog asks for; clips are not among them."""
-    rows = read_table(run.folder.catalog, CATALOG).to_pylist()
-    return [
-        Photo(
-            source=row["source"],
-            source_sha256=row["sha256"],
-            attempt_id=first_attempt_id(run, row["sha256"]),
-            output=row["output"],
-            num_pixels=row["width"] * row["height"],
-            group=row["group"],
-        )
-        for row in rows
-        if row["status"] == "ok" and row["mode"] != VIDEO
+PHOTOS = pa.schema(
+    [
+        ("source", pa.string()),
+        ("source_sha256", pa.string()),
+        ("attempt_id", pa.string()),
+        ("output", pa.string()),
+        ("num_pixels", pa.int64()),
+        ("group", pa.string()),
     ]
+)
 
 
-def key_of(photo: Photo) -> Key:
-    """What names its row in every table."""
-    return (photo.source, photo.attempt_id)
+def plan_photos(run: Run) -> pa.Table:
+    """The first attempts at photos that the catalog asks for, as PHOTOS; clips are not among them."""
+    rows = read_table(run.folder.catalog, CATALOG)
+    is_photo = pc.and_(pc.equal(rows["status"], "ok"), pc.not_equal(rows["mode"], VIDEO))
+    rows = rows.filter(is_photo)
+    ids = (first_attempt_id(run, digest.as_py()) for digest in rows["sha256"])
+    columns = {
+        "source": rows["source"],
+        "source_sha256": rows["sha256"],
+        "attempt_id": pa.array(ids, pa.string()),
+        "output": rows["output"],
+        "num_pixels": pc.multiply(pc.cast(rows["width"], pa.int64()), rows["height"]),
+        "group": rows["group"],
+    }
+    return pa.table(columns, schema=PHOTOS)
+
+
+def to_photo(row: Row) -> Photo:
+    """A row of PHOTOS."""
+    return Photo(**row)

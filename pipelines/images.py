@@ -206,6 +206,8 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
 
 def _turn(planes: Tensor, orientation: int) -> Tensor:
     """`[..., H, W]` as stored to upright, by the EXIF orientation."""
+    if orientation == 1:
+        return planes
     if orientation > 4:
         planes = planes.transpose(-1, -2)
     flips = {2: (-1,), 3: (-1, -2), 4: (-2,), 6: (-1,), 7: (-1, -2), 8: (-2,)}

@@ -8,17 +8,20 @@ to a folder is not followed: inside of the tree its files are seen at their own 
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
+import pyarrow as pa
 from upath import UPath
 
 from pipelines.errors import EmptyFolderError
 from pipelines.runs import is_run_folder
 from pipelines.storage import is_local
 
+_CHUNK = 4096
 _NOT_SEEN = frozenset({"thumbs.db", "desktop.ini"})
 
 
@@ -32,8 +35,18 @@ class SeenFile:
     error: str | None = None
 
 
-def list_files(photos: UPath) -> list[SeenFile]:
-    """All files of the folder, sorted by path.
+SEEN = pa.schema(
+    [
+        ("source", pa.string()),
+        ("num_bytes", pa.int64()),
+        ("modified", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+
+
+def see_files(photos: UPath) -> pa.Table:
+    """All files of the folder as SEEN, sorted by path.
 
     Raises:
         EmptyFolderError: No such folder, or no file in it.
@@ -43,12 +56,29 @@ def list_files(photos: UPath) -> list[SeenFile]:
         root = Path(str(photos))
         if not root.is_dir():
             raise EmptyFolderError(f"There is no photo folder {photos}.")
-        files = list(_walk(root, root))
+        found = _walk(root, root)
     else:
-        files = list(_list_remote(photos))
-    if not files:
+        found = _list_remote(photos)
+    files = as_table(found)
+    if not files.num_rows:
         raise EmptyFolderError(f"There is no file in the photo folder {photos}.")
-    return sorted(files)
+    return files
+
+
+def list_files(photos: UPath) -> list[SeenFile]:
+    """The same as a list."""
+    return [SeenFile(**row) for row in see_files(photos).to_pylist()]
+
+
+def as_table(files: Iterable[SeenFile]) -> pa.Table:
+    """SEEN, sorted by path; never more than some thousands of files are objects of Python."""
+    found = iter(files)
+    batches = []
+    while chunk := list(islice(found, _CHUNK)):
+        columns = zip(*map(_values, chunk), strict=True)
+        arrays = [pa.array(column, kind) for column, kind in zip(columns, SEEN.types, strict=True)]
+        batches.append(pa.RecordBatch.from_arrays(arrays, schema=SEEN))
+    return pa.Table.from_batches(batches, SEEN).sort_by("source")
 
 
 def list_one(folder: UPath, name: str) -> list[SeenFile]:
@@ -66,6 +96,10 @@ def list_one(folder: UPath, name: str) -> list[SeenFile]:
         return [SeenFile(source=name, num_bytes=int(facts["size"]), modified=_stamp(facts))]
     found = path.stat()
     return [SeenFile(source=name, num_bytes=found.st_size, modified=str(found.st_mtime_ns))]
+
+
+def _values(file: SeenFile) -> tuple[str, int, str, str | None]:
+    return (file.source, file.num_bytes, file.modified, file.error)
 
 
 def _walk(folder: Path, root: Path) -> Iterator[SeenFile]:

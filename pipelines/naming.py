@@ -55,6 +55,28 @@ def format_of(output: str) -> str:
     return next(name for name, suffixes in _SUFFIXES.items() if suffix in suffixes)
 
 
+def find_odd(
+    formats: Iterable[tuple[str, str]], wanted: str, moved: Mapping[str, str]
+) -> dict[str, str]:
+    """Decoded formats by source, of the sources whose outputs do not simply have their own names.
+
+    What `assign_outputs` gives of these alone is what it gives of them among all sources, and all
+    others keep their names: of a million photos hardly any has to be looked at.
+
+    Args:
+        formats: Source and decoded format, of all sources that were decoded.
+        wanted: "same" or a format.
+        moved: Names other than the source's own that were given at an earlier ingest.
+
+    """
+    taken = set(moved.values())
+    return {
+        source: found
+        for source, found in formats
+        if source in moved or source in taken or output_name(source, found, wanted) != source
+    }
+
+
 def assign_outputs(
     formats: Mapping[str, str], wanted: str, *, kept: Mapping[str, str], sources: Iterable[str]
 ) -> dict[str, str]:
@@ -69,18 +91,28 @@ def assign_outputs(
     """
     planned = {source: output_name(source, formats[source], wanted) for source in sorted(formats)}
     names = {s: kept[s] for s in planned if s in kept and _fits(kept[s], planned[s])}
-    paths = set(sources)
-    # A source's own path is never another's output, whether or not it can be decoded: a name then
-    # does not hang on what became of the neighbours.
-    reserved = {str(folder) for path in paths for folder in PurePosixPath(path).parents} | paths
     given = set(names.values())
-    # New names are compared without case: the folder may be copied to a disk that ignores it.
-    folded = {name.casefold() for name in reserved | given}
     names |= {s: s for s in planned.keys() - names.keys() if planned[s] == s and s not in given}
-    for source in sorted(planned.keys() - names.keys()):
+    waiting = sorted(planned.keys() - names.keys())
+    folded = _taken(sources, given) if waiting else set()
+    for source in waiting:
         names[source] = _first_free(source, planned[source], folded)
         folded.add(names[source].casefold())
     return names
+
+
+def _taken(sources: Iterable[str], given: Iterable[str]) -> set[str]:
+    """Names that no other output can have.
+
+    A source's own path is never another's output, whether or not it can be decoded: a name then
+    does not hang on what became of the neighbours. Compared without case: the folder may be copied
+    to a disk that ignores it.
+    """
+    taken = {name.casefold() for name in given}
+    for source in sources:
+        taken.add(source.casefold())
+        taken.update(str(folder).casefold() for folder in PurePosixPath(source).parents)
+    return taken
 
 
 def _fits(kept: str, planned: str) -> bool:

@@ -2,9 +2,9 @@
 
 import io
 from collections.abc import Callable
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from upath import UPath
 
@@ -20,12 +20,13 @@ def commit_table(path: UPath, table: pa.Table) -> None:
 
 
 def read_table(path: UPath, schema: pa.Schema) -> pa.Table:
-    """One file in the columns and order of `schema`.
+    """One file in the columns and order of `schema`; columns that it has besides are not read.
 
-    A column that the file lacks is null (an older version wrote it), one that the schema lacks is
-    left out; another type is an error.
+    A column that the file lacks is null: an older version wrote it. Another type is an error.
     """
-    table = pq.read_table(io.BytesIO(read_bytes(path)))
+    with pq.ParquetFile(io.BytesIO(read_bytes(path))) as file:
+        names = [name for name in schema.names if name in file.schema_arrow.names]
+        table = file.read(columns=names, use_threads=False)
     return pa.table([_column(table, field, path) for field in schema], schema=schema)
 
 
@@ -38,6 +39,11 @@ def read_parts(folder: UPath, schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
+def columns_of(schema: pa.Schema, *names: str) -> pa.Schema:
+    """A schema of some of the columns: to read no more than these."""
+    return pa.schema([schema.field(name) for name in names], metadata=schema.metadata)
+
+
 def list_parts(folder: UPath) -> list[UPath]:
     """The committed parts of a stage, sorted by name."""
     if not folder.is_dir():
@@ -47,16 +53,16 @@ def list_parts(folder: UPath) -> list[UPath]:
 
 
 def drop_rows(
-    folder: UPath, schema: pa.Schema, is_dropped: Callable[[dict[str, Any]], bool]
+    folder: UPath, schema: pa.Schema, is_dropped: Callable[[pa.Table], pa.ChunkedArray]
 ) -> None:
     """Take rows out of the committed parts; a part that has none left goes."""
     for path in list_parts(folder):
         table = read_table(path, schema)
-        lasting = [not is_dropped(row) for row in table.to_pylist()]
-        if not any(lasting):
+        lasting = table.filter(pc.invert(pc.fill_null(is_dropped(table), False)))
+        if lasting.num_rows == 0:
             path.unlink(missing_ok=True)
-        elif not all(lasting):
-            commit_table(path, table.filter(pa.array(lasting)))
+        elif lasting.num_rows < table.num_rows:
+            commit_table(path, lasting)
 
 
 def _column(table: pa.Table, field: pa.Field, path: UPath) -> pa.ChunkedArray | pa.Array:

@@ -1,8 +1,9 @@
-"""A RUN folder: what lies where in it, which configuration it belongs to, how work is named."""
+"""A run: the RUN folder, which configuration it belongs to, how work in it is named."""
 
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,90 +15,15 @@ from ganst.scoring.columns import SCORER_VERSION
 from pipelines.config import NOT_IDENTITY, RunConfig
 from pipelines.errors import RunConflictError, UnknownRunError
 from pipelines.facts import check_identity, create_facts, first_facts, read_facts, write_facts
-from pipelines.storage import folder_and_name, open_root, resolve_inside
+from pipelines.run_folder import RunFolder
+from pipelines.storage import folder_and_name, open_root
 from pipelines.styles import find_style
 
 FIRST_CHECKPOINT = "final"
 _WAY_OUT = "Choose another --out, or repeat the old configuration."
 
 
-@dataclass(frozen=True, slots=True)
-class RunFolder:
-    """The names of everything in a RUN folder."""
-
-    root: UPath
-
-    @property
-    def run_json(self) -> UPath:
-        """Configuration and circumstances: enough to repeat the run."""
-        return self.root / "run.json"
-
-    @property
-    def catalog(self) -> UPath:
-        """One row per file seen."""
-        return self.root / "catalog.parquet"
-
-    @property
-    def report(self) -> UPath:
-        """One row per source: the final word."""
-        return self.root / "report.parquet"
-
-    @property
-    def shots(self) -> UPath:
-        """One row per shot of the clips; not there where a run has none."""
-        return self.root / "shots.parquet"
-
-    @property
-    def report_html(self) -> UPath:
-        """The page."""
-        return self.root / "report.html"
-
-    @property
-    def summary(self) -> UPath:
-        """Counts, rates, times."""
-        return self.root / "summary.json"
-
-    @property
-    def sheets(self) -> UPath:
-        """Folder of contact sheets."""
-        return self.root / "sheets"
-
-    @property
-    def attempts(self) -> UPath:
-        """Folder of committed parts: one row per image ever made."""
-        return self.root / "attempts"
-
-    def stage(self, name: str) -> UPath:
-        """Folder of a stage's committed parts."""
-        return self.root / "shards" / name
-
-    def clip(self, attempt_id: str) -> UPath:
-        """Folder of a clip at work: its plan, and its segments."""
-        return self.root / "clips" / attempt_id
-
-    def images(self, output: str) -> UPath:
-        """Where the delivered image of that relative path lies."""
-        return resolve_inside(self.root / "images", output)
-
-    def quarantine(self, output: str) -> UPath:
-        """Where an output that stayed bad lies."""
-        return resolve_inside(self.root / "quarantine", output)
-
-    @property
-    def reviews(self) -> UPath:
-        """Folder of committed parts: what people said of outputs."""
-        return self.root / "reviews"
-
-    def refused(self, attempt_id: str, output: str) -> UPath:
-        """Where a corrected image lies that a person refused."""
-        return resolve_inside(self.root / "refused" / attempt_id, output)
-
-    def superseded(self, output: str) -> UPath:
-        """Where the first output of a corrected image lies."""
-        return resolve_inside(self.root / "superseded", output)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """A RUN folder with the configuration and the style that it belongs to."""
 
@@ -115,12 +41,17 @@ class Run:
     @property
     def photos(self) -> UPath:
         """Folder of the sources."""
-        return folder_and_name(open_root(self.config.photos))[0]
+        return self._sources[0]
 
     @property
     def only(self) -> str | None:
         """The one file in that folder that the run is about; None: all."""
-        return folder_and_name(open_root(self.config.photos))[1]
+        return self._sources[1]
+
+    @cached_property
+    def _sources(self) -> tuple[UPath, str | None]:
+        """Asked of the disk or store once, and not before somebody wants to know."""
+        return folder_and_name(open_root(self.config.photos))
 
 
 def open_run(config: RunConfig, pack: StylePack, dataset: UPath | None = None) -> Run:
@@ -137,13 +68,13 @@ def open_run(config: RunConfig, pack: StylePack, dataset: UPath | None = None) -
         folder=folder,
         config=_absolute(config),
         pack=pack,
-        precision=_precision(config, folder),
+        precision=_precision(config, folder, pack),
         dataset=dataset,
     )
     named = {"dataset": str(dataset) if dataset else None}
     if folder.run_json.exists():
         # Measuring takes a moment, in which another command may have begun in the other precision.
-        run = replace(run, precision=_precision(config, folder))
+        run = replace(run, precision=_precision(config, folder, pack))
         facts = _read_facts(folder)
         check_identity(folder.root, facts["identity"], _identity(run), _WAY_OUT)
         write_facts(folder.run_json, facts | {"config": run.config.model_dump()} | named)
@@ -259,13 +190,13 @@ def first_attempt_id(run: Run, source_sha256: str) -> str:
     )
 
 
-def _precision(config: RunConfig, folder: RunFolder) -> Precision:
+def _precision(config: RunConfig, folder: RunFolder, pack: StylePack) -> Precision:
     """What was asked for; else what the run has been made in so far, on whatever machine; else measured."""
     if config.precision != "auto":
         return config.precision
     if folder.run_json.exists():
         return cast("Precision", _read_facts(folder)["identity"]["precision"])
-    return choose_precision()
+    return choose_precision(pack.network)
 
 
 def _absolute(config: RunConfig) -> RunConfig:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipelines.attempts import committed_attempts, lineage
+from pipelines.attempts import attempt_keys, lineage
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.errors import StaleSourceError, UndecodableImageError
@@ -25,7 +26,7 @@ from pipelines.parquet import commit_table, read_table
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, first_params, record
 from pipelines.schema import CATALOG, attempts_schema
-from pipelines.shards import Key, Shard, ShardCount, plan_shards, run_shards, summarize
+from pipelines.shards import Items, Shard, ShardCount, joined, plan_rows, run_shards, summarize
 from pipelines.storage import open_root
 from pipelines.stylize import one_thread, read_source
 from pipelines.stylized import read_stylized
@@ -35,6 +36,7 @@ __all__ = ["score", "score_pairs"]
 
 STAGE = "score"
 _GONE = "the output is not there"
+_COLUMNS = ["source", "attempt_id", "source_sha256", "output"]
 _BROKEN = "the output cannot be decoded"
 
 
@@ -58,12 +60,11 @@ def score(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = Non
     """
     known = load_calibration(str(run.style_path))
     record(run, calibration_id=known[1] if known else None)
-    outputs = plan_outputs(run)
-    plan = plan_shards(
+    outputs, before = plan_outputs(run), attempt_keys(run.folder)
+    plan = plan_rows(
         STAGE,
-        outputs,
-        key=_key,
-        committed=committed_attempts(run.folder),
+        Items(outputs, lambda row: FirstOutput(**row)),
+        committed=before,
         shard_size=run.config.shard_size,
         workers=count_workers(compute),
     )
@@ -71,26 +72,22 @@ def score(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = Non
     failed = run_shards(
         plan, compute, score_shard, outputs_job(run), known_fields, on_progress=on_progress
     )
-    committed = committed_attempts(run.folder)
-    return summarize(
-        plan, failed, committed=sum(_key(item) in committed for item in outputs), rejected=0
-    )
+    after = attempt_keys(run.folder) if plan.shards else before
+    done = pc.sum(pc.is_in(joined(outputs), value_set=joined(after))).as_py() or 0
+    return summarize(plan, failed, committed=done, rejected=0)
 
 
-def plan_outputs(run: Run) -> list[FirstOutput]:
-    """The first outputs of the sources that the catalog holds now."""
-    catalog = {row["source"]: row for row in read_table(run.folder.catalog, CATALOG).to_pylist()}
-    return [
-        FirstOutput(
-            source=row["source"],
-            attempt_id=row["attempt_id"],
-            source_sha256=row["source_sha256"],
-            group=catalog[row["source"]]["group"],
-            output=row["output"],
-        )
-        for row in read_stylized(run.folder).to_pylist()
-        if row["status"] == "ok" and _is_current(row, catalog) and not _is_clip(row, catalog)
-    ]
+def plan_outputs(run: Run) -> pa.Table:
+    """The first outputs of the photos that the catalog holds now, a column for each field of FirstOutput."""
+    catalog = read_table(run.folder.catalog, CATALOG)
+    catalog = catalog.filter(pc.fill_null(pc.not_equal(catalog["mode"], VIDEO), True))
+    rows = read_stylized(run.folder, *_COLUMNS, "status")
+    rows = rows.filter(pc.equal(rows["status"], "ok")).select(_COLUMNS)
+    photos = joined(rows, ("source", "source_sha256"))
+    place = pc.index_in(photos, value_set=joined(catalog, ("source", "sha256")))
+    is_current = pc.is_valid(place)
+    groups = catalog["group"].take(place.filter(is_current))
+    return rows.filter(is_current).append_column("group", groups)
 
 
 def score_shard(shard: Shard[FirstOutput], job: OutputsJob, shared: dict[str, Any]) -> ShardCount:
@@ -150,16 +147,3 @@ def _verdict(
         output_name=item.output,
     )
     return fields, digest
-
-
-def _is_current(row: dict[str, Any], catalog: dict[str, dict[str, Any]]) -> bool:
-    known = catalog.get(row["source"])
-    return known is not None and known["sha256"] == row["source_sha256"]
-
-
-def _is_clip(row: dict[str, Any], catalog: dict[str, dict[str, Any]]) -> bool:
-    return catalog[row["source"]]["mode"] == VIDEO
-
-
-def _key(item: FirstOutput) -> Key:
-    return (item.source, item.attempt_id)

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from upath import UPath
@@ -64,6 +64,25 @@ def commit_bytes(path: UPath, data: bytes) -> None:
         _replace_local(Path(str(path)), data)
     else:
         path.fs.pipe_file(path.path, data)
+
+
+def place_bytes(path: UPath, data: bytes) -> None:
+    """As `commit_bytes`, for many files: that they are there outlasts a power cut after `settle`.
+
+    At no time is one of them there in part.
+    """
+    end_if_asked()
+    if is_local(path):
+        _write_local(Path(str(path)), lambda made: _write_new(made, data), _rename, settles=False)
+    else:
+        path.fs.pipe_file(path.path, data)
+
+
+def settle(folders: Iterable[UPath]) -> None:
+    """See to it that the names in these folders outlast a power cut."""
+    for folder in folders:
+        if is_local(folder):
+            _fsync(Path(str(folder)))
 
 
 def commit_file(path: UPath, write: Callable[[Path], object]) -> None:
@@ -151,7 +170,11 @@ def _write_new(path: Path, data: bytes) -> None:
 
 
 def _write_local(
-    path: Path, write: Callable[[Path], object], into_place: Callable[[Path, Path], None]
+    path: Path,
+    write: Callable[[Path], object],
+    into_place: Callable[[Path, Path], None],
+    *,
+    settles: bool = True,
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A fixed length: `.` + name + suffix would be too long for a name of 255 bytes.
@@ -167,7 +190,8 @@ def _write_local(
             # names none at all.
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    _fsync(path.parent)
+    if settles:
+        _fsync(path.parent)
 
 
 def _fsync(path: Path) -> None:

@@ -55,9 +55,9 @@ def write_style_sheet(photos: Sequence[str], home: Path | None, out: str) -> lis
         raise UndecodableImageError(f"there is no photo in {', '.join(photos)}")
     side = _SIDE if len(shown) == 1 else _SMALL_SIDE
     columns = {"photograph": [shrink(image, side).pixels for image in shown]}
-    precision = choose_precision()
     for folder in list_styles(home):
         pack = load_stylepack(folder)
+        precision = choose_precision(pack.network)
         stylizer = open_stylizer(str(pack.path), pack.digest, "final", precision, 1.0)
         columns[pack.name] = [stylizer.stylize([pixels])[0] for pixels in columns["photograph"]]
     buffer = io.BytesIO()

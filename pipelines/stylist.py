@@ -8,6 +8,7 @@ from torch import Tensor
 from ganst.inference import Stylizer
 from ganst.models.generator import ResnetGenerator
 from ganst.models.stylepack import load_generator, load_stylepack
+from pipelines.devices import own_device
 from pipelines.judging import Judge
 from pipelines.scratch import tiling_for
 from pipelines.styles import open_stylizer
@@ -39,5 +40,7 @@ class WorkerStylist:
     def run(self, generator: ResnetGenerator, image: Tensor) -> Tensor:
         """Stylize with a generator that came from here, in fp32."""
         tiling = tiling_for(self.judge.memory_mb)
-        stylizer = Stylizer(generator, "fp32", strength=self.judge.strength, tiling=tiling)
+        stylizer = Stylizer(
+            generator, "fp32", strength=self.judge.strength, device=own_device(), tiling=tiling
+        )
         return stylizer.stylize([image])[0]

@@ -1,10 +1,9 @@
 """Rows of the stylize stage: reading them, and the few that stand only until the next call."""
 
-from typing import Any
-
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipelines.parquet import drop_rows, read_parts
+from pipelines.parquet import columns_of, drop_rows, read_parts
 from pipelines.runs import RunFolder
 from pipelines.schema import STYLIZED
 from pipelines.shards import distinct_rows
@@ -14,31 +13,42 @@ CHANGED = "The file changed since ingest: ingest it again."
 REMOVED = "The file was removed since ingest: ingest again."
 DENIED = "The file may not be read any more (permission denied)."
 # Not a verdict on the image: the next call looks again.
-_STALE = frozenset({CHANGED, REMOVED, DENIED})
+_STALE = pa.array([CHANGED, REMOVED, DENIED])
+_PHOTO = ("source", "source_sha256")
 
 
-def read_stylized(folder: RunFolder) -> pa.Table:
-    """All committed rows, one per (source, attempt_id), in the columns of STYLIZED."""
-    return distinct_rows(read_parts(folder.stage(STAGE), STYLIZED))
+def read_stylized(folder: RunFolder, *names: str) -> pa.Table:
+    """All committed rows, one per (source, attempt_id): the named columns of STYLIZED, or all.
+
+    Named are the key and `status` at least.
+    """
+    wanted = columns_of(STYLIZED, *names) if names else STYLIZED
+    return distinct_rows(read_parts(folder.stage(STAGE), wanted))
 
 
-def stale_sources(folder: RunFolder) -> frozenset[tuple[str, str]]:
-    """(source, sha256) of the sources whose bytes were not those of the catalog."""
-    rows: list[dict[str, Any]] = read_parts(folder.stage(STAGE), STYLIZED).to_pylist()
-    return frozenset((r["source"], r["source_sha256"]) for r in rows if r["error"] in _STALE)
+def stale_sources(folder: RunFolder) -> pa.Table:
+    """`source` and `source_sha256` of the sources whose bytes were not those of the catalog."""
+    wanted = columns_of(STYLIZED, *_PHOTO, "error")
+    rows = read_parts(folder.stage(STAGE), wanted)
+    return rows.filter(_is_stale(rows)).select(list(_PHOTO))
 
 
-def stale_notes(folder: RunFolder) -> tuple[str, ...]:
+def stale_notes(stale: pa.Table) -> tuple[str, ...]:
     """A sentence, without its full stop, where photos were not those that were ingested."""
-    stale = sorted(source for source, _ in stale_sources(folder))
-    if not stale:
+    sources = sorted({*zip(*(stale[name].to_pylist() for name in _PHOTO), strict=True)})
+    if not sources:
         return ()
     return (
-        f"{len(stale)} of the photos changed, went or were denied since ingest, e.g. {stale[0]}:"
-        " the same command ingests them again",
+        f"{len(sources)} of the photos changed, went or were denied since ingest,"
+        f" e.g. {sources[0][0]}: the same command ingests them again",
     )
 
 
 def forget_stale(folder: RunFolder) -> None:
     """Take stale rows out of their parts, so that their sources are work to do again."""
-    drop_rows(folder.stage(STAGE), STYLIZED, lambda row: row["error"] in _STALE)
+    if stale_sources(folder).num_rows:
+        drop_rows(folder.stage(STAGE), STYLIZED, _is_stale)
+
+
+def _is_stale(rows: pa.Table) -> pa.ChunkedArray:
+    return pc.is_in(rows["error"], value_set=_STALE)

@@ -43,6 +43,11 @@ class StylePack:
     card: dict[str, Any]
     checkpoints: tuple[str, ...]
 
+    @property
+    def network(self) -> GeneratorConfig:
+        """The architecture of its weights."""
+        return GeneratorConfig(**self.card["generator"])
+
 
 def save_stylepack(
     folder: Path, checkpoints: Mapping[str, ResnetGenerator], about: Mapping[str, Any]
@@ -98,7 +103,7 @@ def load_generator(pack: StylePack, checkpoint: str = "final") -> ResnetGenerato
     if checkpoint not in pack.checkpoints:
         known = ", ".join(pack.checkpoints)
         raise StylePackError(f"style {pack.name} has no checkpoint {checkpoint!r}, only {known}")
-    model = ResnetGenerator(GeneratorConfig(**pack.card["generator"]))
+    model = ResnetGenerator(pack.network)
     model.load_state_dict(_from_bytes(_read_weights(pack.path, checkpoint), pack.path))
     return model.eval().requires_grad_(requires_grad=False)
 

@@ -10,7 +10,6 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import beta, false_discovery_control
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,6 +82,8 @@ def false_alarm_bound(count: int, alpha: float, confidence: float = 0.95) -> flo
 
     With n scores the rate is Beta(k, n + 1 - k), k = floor(alpha (n + 1)) (Vovk 2012).
     """
+    from scipy.stats import beta  # half a second, not needed to judge
+
     rank = int(np.floor(alpha * (count + 1)))
     if rank == 0:
         return 0.0
@@ -98,6 +99,8 @@ def q_values(p: np.ndarray) -> np.ndarray:
     q = np.full(len(p), np.nan)
     known = ~np.isnan(p)
     if known.any():
+        from scipy.stats import false_discovery_control
+
         q[known] = false_discovery_control(p[known], method="bh")
     return q
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtri
-from sklearn.covariance import LedoitWolf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -201,6 +200,8 @@ def bounded(residuals: np.ndarray, signs: np.ndarray) -> np.ndarray:
 
 def shrunk_precision(rows: np.ndarray) -> np.ndarray:
     """Inverse Ledoit-Wolf covariance of centred rows `[n, D]`, `[D, D]`."""
+    from sklearn.covariance import LedoitWolf  # to fit alone, not to judge
+
     model: Any = LedoitWolf(assume_centered=True)
     return np.ascontiguousarray(model.fit(rows).precision_)
 

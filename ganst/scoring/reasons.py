@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
 from ganst.scoring.conformal import cross_fit
 
@@ -91,6 +89,9 @@ class Namer:
 
 
 def _fit_layers(residuals: np.ndarray, targets: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    from sklearn.exceptions import ConvergenceWarning  # to fit alone, not to name
+    from sklearn.neural_network import MLPClassifier
+
     model: Any = MLPClassifier(
         (_HIDDEN,), alpha=_DECAY, solver="lbfgs", max_iter=_ROUNDS, random_state=0
     )

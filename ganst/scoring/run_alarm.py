@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import binomtest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +88,8 @@ def _moved(p: np.ndarray, units: np.ndarray) -> float | None:
     names, index = np.unique(units, return_inverse=True)
     if len(names) < MIN_UNITS:
         return None
+    from scipy.stats import binomtest  # half a second, not needed for a run without scores
+
     # The median of dependent p-values, doubled, is one again (Rueger 1978); of one, itself.
     of_unit = [_combined(p[index == unit]) for unit in range(len(names))]
     small = int(np.sum(np.asarray(of_unit) <= _SMALL))

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipelines.config import ComputeConfig
-from pipelines.parquet import read_table
+from pipelines.parquet import columns_of, read_table
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import Run
 from pipelines.schema import CATALOG
@@ -15,7 +15,7 @@ from pipelines.video.signature import VIDEO
 
 def has_clips(run: Run) -> bool:
     """Whether the catalog holds a clip."""
-    modes = read_table(run.folder.catalog, CATALOG)["mode"]
+    modes = read_table(run.folder.catalog, columns_of(CATALOG, "mode"))["mode"]
     return bool(pc.any(pc.equal(modes, VIDEO)).as_py())
 
 

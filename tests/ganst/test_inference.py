@@ -3,9 +3,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganst.batches import FullBatches
 from ganst.inference import Precision, Stylizer, blend
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import PRESETS
+from ganst.tiling import Tiling
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,36 @@ def test_batch_mates_change_no_bit(precision: Precision):
     together = stylizer.stylize(images)
     alone = [stylizer.stylize([image])[0] for image in reversed(images)][::-1]
     assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
+
+
+def test_a_device_that_takes_several_images_at_a_time_gives_what_the_network_gives(monkeypatch):
+    """The way of a GPU, with the network computed here."""
+    images = [_image(40, 30, 0), _image(90, 70, 1), _image(38, 30, 2), _image(200, 190, 3)]
+    plain = Stylizer(_generator(), "fp32", strength=0.5, tiling=Tiling(max_bytes=10**6))
+    batched = Stylizer(_generator(), "fp32", strength=0.5, tiling=Tiling(max_bytes=10**6))
+    monkeypatch.setattr(batched, "_batches", FullBatches(lambda _shape: batched._forward))
+    assert [batched.cuts(*image.shape[1:]) for image in images] == [False, False, False, True]
+    for one, other in zip(batched.stylize(images), plain.stylize(images), strict=True):
+        assert one.shape == other.shape
+        assert (one.int() - other.int()).abs().max() <= 1
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_on_a_gpu_batch_mates_change_no_bit(precision: Precision):
+    stylizer = Stylizer(_generator(), precision)
+    images = [_image(64, 96, seed) for seed in range(5)] + [_image(30, 40, 9)]
+    together = stylizer.stylize(images)
+    alone = [stylizer.stylize([image])[0] for image in reversed(images)][::-1]
+    assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
+
+
+@pytest.mark.gpu
+def test_a_gpu_paints_what_a_cpu_paints():
+    image = _image(100, 130)
+    here = Stylizer(_generator(), "fp32", device=torch.device("cpu")).stylize([image])[0]
+    there = Stylizer(_generator(), "fp32").stylize([image])[0]
+    assert (here.int() - there.int()).abs().float().mean() < 0.1
 
 
 def test_bf16_stays_close_to_fp32(stylizer: Stylizer):

@@ -2,22 +2,29 @@ import pytest
 import torch
 
 from ganst import precision
-from ganst.precision import CLEARLY_FASTER, Probe, choose_precision, probe_cpu
+from ganst.models.presets import PRESETS
+from ganst.precision import CLEARLY_FASTER, Probe, choose_precision, probe_cpu, probe_network
+
+TINY = PRESETS["tiny"].generator
 
 
 @pytest.fixture
 def measured(monkeypatch):
     """A CPU on which bf16 is so many times as fast; None: it has none."""
 
-    def set_to(inference: float | None, training: float | None = None) -> None:
-        speedups = {False: inference, True: training}
-
-        def probe(*, training: bool = False) -> Probe | None:
-            speedup = speedups[training]
+    def set_to(
+        convolution: float | None, training: float | None = None, network: float | None = None
+    ) -> None:
+        def answer(speedup: float | None) -> Probe | None:
             return None if speedup is None else Probe(bf16_s=1.0, fp32_s=speedup)
 
+        def probe(*, training: bool = False) -> Probe | None:
+            return answer(trained if training else convolution)
+
+        trained = training
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         monkeypatch.setattr(precision, "probe_cpu", probe)
+        monkeypatch.setattr(precision, "probe_network", lambda _network: answer(network))
 
     return set_to
 
@@ -37,6 +44,25 @@ def test_training_is_measured_on_its_own(measured):
     assert choose_precision(training=True) == "fp32"
 
 
+def test_a_network_is_judged_by_its_own_speed_and_not_by_that_of_a_convolution(measured):
+    measured(4.9, network=1.1)
+    assert choose_precision(TINY) == "fp32"
+    measured(0.5, network=1.6)
+    assert choose_precision(TINY) == "bf16"
+
+
+def test_a_network_is_timed_in_both_and_draws_no_random_number(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    probe_network.cache_clear()
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    found = probe_network(TINY)
+    assert found is not None
+    assert found.bf16_s > 0 < found.fp32_s
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+    probe_network.cache_clear()
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_a_cpu_with_bf16_is_timed_in_both(monkeypatch, training):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
@@ -51,5 +77,8 @@ def test_a_cpu_with_bf16_is_timed_in_both(monkeypatch, training):
 def test_a_cpu_without_bf16_is_not_timed(monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     probe_cpu.cache_clear()
+    probe_network.cache_clear()
     assert probe_cpu() is None
+    assert probe_network(TINY) is None
     probe_cpu.cache_clear()
+    probe_network.cache_clear()

@@ -4,24 +4,24 @@ import os
 import signal
 from typing import Any
 
-from pipelines import collection, stylize
+from pipelines import collection, stylizing
 from pipelines.first_attempts import Companion
 from pipelines.shards import Shard, ShardCount
 
 POISON = frozenset({"photo03.jpg"})
 
-_real_read_photo = stylize._read_photo
+_real_read_photo = stylizing._read_photo
 _real_read_row = collection._read_row
 
 
 def stylize_poisoned(
-    shard: Shard, job: stylize.StylizeJob, companion: Companion | None = None
+    shard: Shard, job: stylizing.StylizeJob, companion: Companion | None = None
 ) -> ShardCount:
-    stylize._read_photo = _kill_or_read_photo
+    stylizing._read_photo = _kill_or_read_photo
     try:
-        return stylize.stylize_shard(shard, job, companion)
+        return stylizing.stylize_shard(shard, job, companion)
     finally:
-        stylize._read_photo = _real_read_photo
+        stylizing._read_photo = _real_read_photo
 
 
 def ingest_poisoned(shard: Shard, job: collection.IngestJob) -> ShardCount:
@@ -32,9 +32,9 @@ def ingest_poisoned(shard: Shard, job: collection.IngestJob) -> ShardCount:
         collection._read_row = _real_read_row
 
 
-def _kill_or_read_photo(photo: stylize.Photo, job: stylize.StylizeJob) -> Any:  # noqa: ANN401
+def _kill_or_read_photo(photo: stylizing.Photo, bench: Any) -> Any:  # noqa: ANN401
     _kill_by(photo.source)
-    return _real_read_photo(photo, job)
+    return _real_read_photo(photo, bench)
 
 
 def _kill_or_read_row(photos: Any, file: Any, max_pixels: int) -> dict[str, Any]:  # noqa: ANN401

@@ -4,10 +4,18 @@ python -m tests.pipelines.s3_server        # prints the port; ends when its stdi
 """
 
 import http.client
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from pipelines.storage import open_root
 
 Fault = Callable[[str, str], str | None]  # (method, path) -> "busy", "cut" or None
 
@@ -79,6 +87,55 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 its name there
         """Silent."""
+
+
+@contextmanager
+def running_server() -> Iterator[int]:
+    """A server process for the block; gives its port."""
+    command = [sys.executable, "-m", "tests.pipelines.s3_server"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], text=True, **pipes) as process:
+        assert process.stdout
+        assert process.stdin
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.stdin.close()
+            process.wait(20)
+
+
+@contextmanager
+def reached_through(port: int) -> Iterator[FaultyProxy]:
+    """A proxy that this process, and those it starts, take for Amazon's S3 in the block."""
+    import s3fs
+
+    proxy = FaultyProxy(port)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ENDPOINT_URL": proxy.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }.items():
+            patch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield proxy
+        s3fs.S3FileSystem.clear_instance_cache()
+    proxy.close()
+
+
+def new_bucket(proxy: FaultyProxy, photos: Path) -> str:
+    """The URL of a bucket with these photos in its folder `photos`."""
+    import s3fs
+
+    from tests.pipelines.photo_folders import tree  # it loads torch, which the server does not need
+
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    s3fs.S3FileSystem(endpoint_url=proxy.url).mkdir(name)
+    for path, data in tree(photos).items():
+        (open_root(f"s3://{name}/photos") / path).write_bytes(data)
+    return f"s3://{name}"
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 
 from pipelines import score as score_module
-from pipelines import stylize as stylize_module
+from pipelines import stylizing
 from pipelines.config import ComputeConfig
 from pipelines.runs import load_run
 from pipelines.scored import stylize_scored
@@ -24,8 +24,8 @@ def main(out: str, writes: str) -> None:
 
         return write_or_die
 
-    stylize_module.commit_bytes = counted(stylize_module.commit_bytes)
-    stylize_module.commit_table = counted(stylize_module.commit_table)
+    stylizing.place_bytes = counted(stylizing.place_bytes)
+    stylizing.commit_table = counted(stylizing.commit_table)
     score_module.commit_table = counted(score_module.commit_table)
     stylize_scored(load_run(out, None), ComputeConfig(workers=0))
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.naming import assign_outputs, format_of, output_name
+from pipelines.naming import assign_outputs, find_odd, format_of, output_name
 
 FORMATS = ["JPEG", "PNG", "GIF", "TIFF", "MPO"]
 SOURCES = st.dictionaries(
@@ -69,3 +69,19 @@ def test_names_stay_when_files_are_added(first, more, wanted):
 def test_the_suffix_of_an_output_tells_the_format_to_write(formats, wanted):
     kinds = {format_of(output) for output in assign(formats, wanted).values()}
     assert kinds <= ({"jpeg", "png", "tiff"} if wanted == "same" else {wanted})
+
+
+@given(SOURCES, WANTED, SOURCES, WANTED)
+def test_looking_at_the_odd_ones_alone_gives_the_same_names(formats, wanted, earlier, before):
+    kept = assign(earlier, before)
+    moved = {source: output for source, output in kept.items() if output != source}
+    odd = find_odd(formats.items(), wanted, moved)
+    known = {source: kept[source] for source in odd if source in kept}
+    found = assign_outputs(odd, wanted, kept=known, sources=formats)
+    named = {source: found.get(source, source) for source in formats}
+    assert named == assign(formats, wanted, kept)
+
+
+def test_photos_that_keep_their_format_are_not_looked_at():
+    formats = {"a.jpg": "JPEG", "b.PNG": "PNG", "c.gif": "GIF"}
+    assert find_odd(formats.items(), "same", {}) == {"c.gif": "GIF"}

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from pipelines import page_pictures, page_rows
@@ -153,8 +154,8 @@ def test_a_huge_run_lists_what_is_wrong_and_says_what_is_left_out(tmp_path, monk
 
 def test_more_faults_than_rows_leave_the_worst(monkeypatch):
     monkeypatch.setattr(page_rows, "MAX_ROWS", 2)
-    rows = [{"status": "flagged", "at": index} for index in range(4)] + [{"status": "ok"}]
-    assert [row["at"] for row in choose_rows(rows)] == [0, 1]
+    rows = pa.table({"status": ["flagged"] * 4 + ["ok"], "at": list(range(5))})
+    assert choose_rows(rows)["at"].to_pylist() == [0, 1]
 
 
 def test_no_text_ends_the_script_element_and_none_is_changed():

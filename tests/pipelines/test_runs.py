@@ -46,10 +46,10 @@ def test_the_same_configuration_goes_on_and_keeps_the_start(tmp_path, pack):
 def test_a_run_stays_in_its_precision_when_another_measurement_would_change_it(
     tmp_path, pack, monkeypatch, first
 ):
-    monkeypatch.setattr(runs, "choose_precision", lambda: first)
+    monkeypatch.setattr(runs, "choose_precision", lambda _network: first)
     made = make_run(tmp_path / "photos", tmp_path / "RUN", pack, precision="auto")
     other = "fp32" if first == "bf16" else "bf16"
-    monkeypatch.setattr(runs, "choose_precision", lambda: other)
+    monkeypatch.setattr(runs, "choose_precision", lambda _network: other)
     again = make_run(tmp_path / "photos", tmp_path / "RUN", pack, precision="auto")
     assert made.precision == again.precision == first
     with pytest.raises(RunConflictError, match="precision"):
@@ -64,7 +64,7 @@ def test_a_run_that_another_command_begins_while_this_one_measures_keeps_that_on
         return "bf16"
 
     answers = iter([overtaken, lambda: "fp32"])
-    monkeypatch.setattr(runs, "choose_precision", lambda: next(answers)())
+    monkeypatch.setattr(runs, "choose_precision", lambda _network: next(answers)())
     assert (
         make_run(tmp_path / "photos", tmp_path / "RUN", pack, precision="auto").precision == "fp32"
     )

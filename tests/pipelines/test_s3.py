@@ -1,63 +1,45 @@
 """Photos and RUN on s3://, against a real S3 server process."""
 
-import subprocess
-import sys
-import uuid
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image, ImageOps
+from upath import UPath
 
 from pipelines.config import ComputeConfig
+from pipelines.correct import correct
 from pipelines.ingest import ingest
 from pipelines.report import write_report
 from pipelines.runs import Run
 from pipelines.score import score
-from pipelines.storage import open_root
 from pipelines.stylize import stylize
 from pipelines.stylized import read_stylized
+from tests.pipelines.correct_driver import negative_decode
 from tests.pipelines.photo_folders import make_photos, make_run, make_style, tree
-from tests.pipelines.s3_server import FaultyProxy
+from tests.pipelines.s3_server import FaultyProxy, new_bucket, reached_through, running_server
+from tests.pipelines.scenes import make_scenes
 
 s3fs = pytest.importorskip("s3fs", reason="the extra s3 is not installed")
 pytest.importorskip("moto", reason="the S3 server of the tests, moto, is not installed")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SERIAL = ComputeConfig(workers=0)
-ROOT = Path(__file__).parents[2]
 NUM_PHOTOS = 6
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[int]:
-    command = [sys.executable, "-m", "tests.pipelines.s3_server"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
-        assert process.stdout
-        assert process.stdin
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.stdin.close()
-            process.wait(20)
+    with running_server() as port:
+        yield port
 
 
 @pytest.fixture
-def proxy(server, monkeypatch) -> Iterator[FaultyProxy]:
-    proxy = FaultyProxy(server)
-    for name, value in {
-        "AWS_ENDPOINT_URL": proxy.url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    yield proxy
-    s3fs.S3FileSystem.clear_instance_cache()
-    proxy.close()
+def proxy(server) -> Iterator[FaultyProxy]:
+    with reached_through(server) as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +57,7 @@ def local(tmp_path_factory, pack) -> Run:
 
 @pytest.fixture
 def bucket(proxy, local) -> str:
-    name = f"bucket-{uuid.uuid4().hex[:12]}"
-    s3fs.S3FileSystem(endpoint_url=proxy.url).mkdir(name)
-    for path, data in tree(Path(str(local.photos))).items():
-        (open_root(f"s3://{name}/photos") / path).write_bytes(data)
-    return f"s3://{name}"
+    return new_bucket(proxy, Path(str(local.photos)))
 
 
 def work(run: Run) -> list:
@@ -145,3 +123,48 @@ def test_a_store_that_gives_up_fails_the_shard_and_the_same_command_finishes(
     assert [stage.failed for stage in work(run)] == [(), (), ()]
     assert delivered(run) == delivered(local)
     pd.testing.assert_frame_equal(report(run), report(local))
+
+
+def inverted(run: Run, name: str) -> None:
+    path = run.folder.images(name)
+    image = ImageOps.invert(Image.open(io.BytesIO(path.read_bytes())))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    path.write_bytes(buffer.getvalue())
+
+
+@pytest.mark.parametrize("mends", [True, False])
+def test_a_correction_on_s3_is_the_correction_on_a_disk(
+    tmp_path, proxy, calibrated_pack, monkeypatch, mends
+):
+    """Two outputs are damaged behind the network: mended, or given up where nothing mends."""
+    if not mends:
+        monkeypatch.setattr("pipelines.candidates.decode", negative_decode)
+    photos = make_scenes(tmp_path / "photos", 3, first=5008)
+    far = f"{new_bucket(proxy, photos)}"
+    runs = [
+        make_run(photos, tmp_path / "RUN", calibrated_pack),
+        make_run(f"{far}/photos", f"{far}/RUN", calibrated_pack),
+    ]
+    for run in runs:
+        ingest(run, SERIAL)
+        stylize(run, SERIAL)
+        inverted(run, "a0.png")
+        stages = [score(run, SERIAL), correct(run, SERIAL)]
+        assert [stage.failed for stage in stages] == [(), ()]
+        write_report(run, stages)
+        assert correct(run, SERIAL).done == 0
+    one, two = runs
+    expected = report(one)
+    assert expected.set_index("source").status["a0.png"] == (
+        "corrected" if mends else "quarantined"
+    )
+    pd.testing.assert_frame_equal(report(two), expected)
+    for place in ("images", "quarantine", "superseded"):
+        near = tree(Path(str(one.folder.root / place)))
+        assert {p: (two.folder.root / place / p).read_bytes() for p in near} == near
+        assert {p.name for p in _files(two.folder.root / place)} == {Path(p).name for p in near}
+
+
+def _files(folder: UPath) -> list[UPath]:
+    return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganst.models.stylepack import StylePack
 from pipelines import scored as scored_module
-from pipelines import stylize as stylize_module
+from pipelines import stylizing
 from pipelines.attempts import read_attempts
 from pipelines.config import ComputeConfig
 from pipelines.first_attempts import Row
@@ -108,8 +108,8 @@ def test_after_one_pass_nothing_is_left_to_score(tmp_path, photos, calibrated_pa
 def test_a_photo_is_decoded_once_in_one_pass(tmp_path, photos, calibrated_pack, monkeypatch):
     run = opened(photos, tmp_path / "RUN", calibrated_pack)
     read = []
-    real = stylize_module.read_bytes
-    monkeypatch.setattr(stylize_module, "read_bytes", lambda path: read.append(path) or real(path))
+    real = stylizing.read_bytes
+    monkeypatch.setattr(stylizing, "read_bytes", lambda path: read.append(path) or real(path))
     stylize_scored(run, SERIAL)
     score(run, SERIAL)
     assert len(read) == 5

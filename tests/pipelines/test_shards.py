@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from pipelines.config import ComputeConfig
 from pipelines.shards import (
+    Items,
     Shard,
     ShardCount,
     distinct_rows,
+    plan_rows,
     plan_shards,
     run_shards,
     shard_name,
@@ -46,6 +48,23 @@ def test_no_shard_is_larger_than_asked_for_and_all_but_the_last_are_equal(items,
     sizes = [len(shard.items) for shard in cut(items, shard_size=size, workers=workers).shards]
     assert all(1 <= found <= size for found in sizes)
     assert len(set(sizes[:-1])) <= 1
+
+
+@given(ITEMS, ITEMS, st.integers(1, 40), st.integers(0, 8))
+def test_rows_of_a_table_are_cut_as_items_are(items, committed, shard_size, workers):
+    def table(numbers) -> pa.Table:
+        texts = [f"{number:04d}" for number in numbers]
+        return pa.table(
+            {"name": pa.array(texts, pa.string()), "side": pa.array(numbers, pa.int64())}
+        )
+
+    rows = Items(table(items), lambda row: row["side"], ("name",))
+    plan = plan_rows(
+        "test", rows, committed=table(committed), shard_size=shard_size, workers=workers
+    )
+    reference = cut(items, committed=committed, shard_size=shard_size, workers=workers)
+    assert list(plan.shards) == list(reference.shards)
+    assert (plan.total, plan.skipped) == (reference.total, reference.skipped)
 
 
 def test_a_small_job_keeps_every_worker_busy():

@@ -8,14 +8,16 @@ import torch
 
 from ganst.errors import StylePackError
 from pipelines import stylize as stylize_module
+from pipelines import stylizing
 from pipelines.config import ComputeConfig
+from pipelines.first_attempts import plan_photos, to_photo
 from pipelines.images import decode
 from pipelines.ingest import ingest
 from pipelines.runs import Run
 from pipelines.shards import Shard
 from pipelines.storage import open_root, read_bytes
 from pipelines.styles import open_stylizer
-from pipelines.stylize import make_job, plan_photos, stylize, stylize_shard
+from pipelines.stylize import make_job, stylize, stylize_shard
 from pipelines.stylized import CHANGED, REMOVED, read_stylized
 from tests.pipelines.photo_folders import (
     file_of,
@@ -169,7 +171,7 @@ def test_a_full_disk_leaves_no_row_and_the_next_call_finishes(run, monkeypatch):
         path.write_bytes(_data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stylize_module, "commit_bytes", full)
+        patch.setattr(stylizing, "place_bytes", full)
         summary = stylize(run, SERIAL)
     assert len(summary.failed) == 1
     assert "No space left" in summary.failed[0]
@@ -180,7 +182,7 @@ def test_a_full_disk_leaves_no_row_and_the_next_call_finishes(run, monkeypatch):
 
 
 def test_a_bug_in_the_model_is_no_row_either(run, monkeypatch):
-    monkeypatch.setattr(stylize_module, "open_stylizer", None)
+    monkeypatch.setattr(stylizing, "open_stylizer", None)
     summary = stylize(run, SERIAL)
     assert len(summary.failed) == 3
     assert "TypeError" in summary.failed[0]
@@ -188,19 +190,19 @@ def test_a_bug_in_the_model_is_no_row_either(run, monkeypatch):
 
 
 def test_weights_that_changed_under_a_run_stop_it(run):
-    shard = Shard("x", tuple(plan_photos(run)))
+    shard = Shard("x", tuple(map(to_photo, plan_photos(run).to_pylist())))
     with pytest.raises(StylePackError, match="changed"):
         stylize_shard(shard, replace(make_job(run), style_digest="0" * 64))
 
 
 def test_images_come_before_the_part(run, monkeypatch):
     order = []
-    real_bytes, real_table = stylize_module.commit_bytes, stylize_module.commit_table
+    real_bytes, real_table = stylizing.place_bytes, stylizing.commit_table
     monkeypatch.setattr(
-        stylize_module, "commit_bytes", lambda *a: (order.append("image"), real_bytes(*a))
+        stylizing, "place_bytes", lambda *a: (order.append("image"), real_bytes(*a))
     )
     monkeypatch.setattr(
-        stylize_module, "commit_table", lambda *a: (order.append("part"), real_table(*a))
+        stylizing, "commit_table", lambda *a: (order.append("part"), real_table(*a))
     )
     stylize(run, SERIAL)
     assert order == ["image", "image", "part", "image", "image", "part", "image", "part"]
@@ -211,7 +213,9 @@ def test_a_shard_that_another_driver_committed_is_left_alone(run):
     corrected = run.folder.images("photo00.jpg")
     corrected.write_bytes(b"corrected")
     for part in run.folder.stage("stylize").iterdir():
-        shard = Shard(part.name.removesuffix(".parquet"), tuple(plan_photos(run)))
+        shard = Shard(
+            part.name.removesuffix(".parquet"), tuple(map(to_photo, plan_photos(run).to_pylist()))
+        )
         stylize_shard(shard, make_job(run))
     assert corrected.read_bytes() == b"corrected"
 
