@@ -18,7 +18,6 @@ from ganst.correction.colours import transport_colours
 from ganst.scoring.calibration import FAMILIES, JUDGED, MEMBERS
 from ganst.scoring.canonical import blur, canonical, correlation, native_light
 from ganst.scoring.conformal import p_value
-from ganst.scoring.detector import unusual
 from ganst.scoring.measuring import measure
 
 if TYPE_CHECKING:
@@ -317,9 +316,9 @@ def _without(bench: Bench, columns: Mapping[str, float], judgement: Judgement) -
     kept = np.setdiff1d(np.arange(len(residuals)), out)
     pull = precision[np.ix_(out, kept)] @ residuals[kept]
     residuals[out] = -np.linalg.solve(precision[np.ix_(out, out)], pull)
-    deviations = calibration.detector.deviations(residuals[None])
-    deviations[:, 0] *= len(residuals) / len(kept)
-    score = float(unusual(deviations, calibration.scales)[0])
+    deviations = calibration.detector.deviations(residuals[None])[0]
+    deviations[0] *= len(residuals) / len(kept)
+    score = calibration.anomaly(columns, deviations)
     p = p_value(score, calibration.scores, bench.key)
     return replace(judgement, anomaly=score, p_anomaly=p)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from ganst.scoring.patterns import pattern
 from ganst.scoring.seams import blocks
 from ganst.scoring.source import flat_blocks, laplacian
 
@@ -29,6 +30,7 @@ def measure_artifacts(source: Canvas, output: Canvas) -> dict[str, float]:
     sharpness, noise = _fine_detail(output.tiles)
     return {
         "a_periodic_nat": periodic_excess(output.tiles),
+        "a_pattern_nat": pattern(source.tiles, output.tiles),
         "a_blocks_nat": blocks(output.tiles),
         "a_flat_nat": math.log(float(flat_here.mean()) + 1e-3),
         "a_blank_nat": math.log(float((flat_here * residual).mean()) + 1e-3),

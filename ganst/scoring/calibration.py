@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from ganst.scoring.columns import COLUMNS, SCORER_VERSION
 from ganst.scoring.conformal import false_alarm_bound, p_value, power_floor
-from ganst.scoring.detector import Detector, bounded, unusual
+from ganst.scoring.detector import Detector, UsualSizes, bounded
 from ganst.scoring.reasons import Namer, evidence
 from ganst.scoring.reference import Reference, StyleReference
 
@@ -32,7 +32,7 @@ MEMBERS = {
     family: np.array([index for index, column in enumerate(JUDGED) if column.family == family])
     for family in FAMILIES
 }
-_LAYOUT = 3
+_LAYOUT = 4
 _LOSSLESS = ("png", "tiff", "bmp")
 
 
@@ -88,7 +88,7 @@ class Judgement:
 class Calibration:
     """Reference, detector, sorted reference scores and namer of one style.
 
-    `scales` `[3]`: 90th percentiles of the detector's deviations over normal outputs; `scores`,
+    `sizes`: how large the detector's deviations usually are, given the photo; `scores`,
     `source_scores` and `family_scores[family]` `[n]`: one cross-fitted score per calibration photo;
     `limits` `[2, D]`: 1st and 99th percentile of the residuals of outputs left out of the fit.
     """
@@ -96,7 +96,7 @@ class Calibration:
     scope: Scope
     reference: Reference
     detector: Detector
-    scales: np.ndarray
+    sizes: UsualSizes
     scores: np.ndarray
     source_scores: np.ndarray
     family_scores: Mapping[str, np.ndarray]
@@ -123,7 +123,7 @@ class Calibration:
     def judge(self, columns: Mapping[str, float], key: str) -> Judgement:
         """Judge one row of `measure`; `key` (the attempt id) breaks ties, always the same way."""
         residuals = self.residuals(columns)
-        score = float(unusual(self.detector.deviations(residuals[None]), self.scales)[0])
+        score = self.anomaly(columns, self.detector.deviations(residuals[None])[0])
         families = {f"p_{family}": self._family_p(residuals, family, key) for family in FAMILIES}
         reason, probability = self.namer.name(residuals)
         return Judgement(
@@ -136,16 +136,22 @@ class Calibration:
             **families,
         )
 
+    def anomaly(self, columns: Mapping[str, float], deviations: np.ndarray) -> float:
+        """The score of deviations `[3]`, given what the photo is like."""
+        about = self.detector.about(_sources(columns))
+        return float(self.sizes.unusual(about, deviations[None])[0])
+
     def residuals(self, columns: Mapping[str, float]) -> np.ndarray:
         """What is unexpected given the photo, in σ, in the order of `JUDGED`: `[D]`."""
-        sources = np.array([[columns[name] for name in SOURCE_NAMES]])
         outputs = np.array([[columns[column.name] for column in JUDGED]])
-        return self.detector.residuals(sources, outputs)[0]
+        return self.detector.residuals(_sources(columns), outputs)[0]
 
-    def p_values(self, residuals: np.ndarray, keys: Sequence[str]) -> np.ndarray:
-        """p-values of residuals `[n, D]`, `[n]`; `keys` break ties."""
-        rows = bounded(residuals, self.detector.signs)
-        scores = unusual(self.detector.deviations(rows), self.scales)
+    def p_values(
+        self, sources: np.ndarray, residuals: np.ndarray, keys: Sequence[str]
+    ) -> np.ndarray:
+        """p-values `[n]` of residuals `[n, D]` of photos `[n, X]`; `keys` break ties."""
+        deviations = self.detector.deviations(bounded(residuals, self.detector.signs))
+        scores = self.sizes.unusual(self.detector.about(sources), deviations)
         pairs = zip(scores.tolist(), keys, strict=True)
         return np.array([p_value(score, self.scores, key) for score, key in pairs])
 
@@ -163,14 +169,13 @@ class Calibration:
         return p_value(score, self.family_scores[family], f"{key}/{family}")
 
     def _source_p(self, columns: Mapping[str, float], key: str) -> float:
-        sources = np.array([[columns[name] for name in SOURCE_NAMES]])
-        score = float(self.detector.source_distance(sources)[0])
+        score = float(self.detector.source_distance(_sources(columns))[0])
         return p_value(score, self.source_scores, f"{key}/source")
 
     def to_bytes(self) -> bytes:
         """Serialise as safetensors with one JSON entry of metadata; the same bytes every time."""
         arrays = {
-            "scales": self.scales,
+            "sizes": self.sizes.weights,
             "scores": self.scores,
             "scores.source": self.source_scores,
             "limits": self.limits,
@@ -205,7 +210,7 @@ class Calibration:
             ),
             reference=Reference.from_arrays(_under(arrays, "reference.")),
             detector=Detector.from_arrays(_under(arrays, "detector.")),
-            scales=arrays["scales"],
+            sizes=UsualSizes(weights=arrays["sizes"]),
             scores=arrays["scores"],
             source_scores=arrays["scores.source"],
             family_scores={family: arrays[f"scores.{family}"] for family in FAMILIES},
@@ -224,6 +229,11 @@ class Calibration:
             "reasons": list(self.namer.reasons),
             "facts": dict(self.facts),
         }
+
+
+def _sources(columns: Mapping[str, float]) -> np.ndarray:
+    """`[1, X]`."""
+    return np.array([[columns[name] for name in SOURCE_NAMES]])
 
 
 def known_style(data: bytes) -> StyleReference:

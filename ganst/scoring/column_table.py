@@ -11,14 +11,14 @@ c_hog ; high ; 0.02 ; 1 - cosine, 0..1 ; lines kept ; lines turned
 c_selfsim ; high ; 0.05 ; 1 - r, 0..2 ; layout kept ; layout lost
 c_lumcorr ; high ; 0.1 ; -atanh r of thumbnails ; light and dark kept ; light and dark misplaced
 c_gradcorr ; high ; 0.1 ; -atanh r of gradients at 1/4 ; outlines kept ; outlines misplaced or inverted
-l_foreign ; high ; 0.1 ; σ, worst 16 px ; shapes kept everywhere ; other shapes in one place
+l_foreign ; high ; 0.1 ; σ, worst 16 or 32 px ; shapes kept everywhere ; other shapes in one place
 m_coarse_kept ; both ; 0.05 ; mean σ, 15 px ; coarse shapes changed ; coarse shapes as in the photo
 [passthrough]
 p_affine ; both ; 0.1 ; log(1 - R2) ; a recoloured photo ; colours unrelated to the photo
 p_fine ; both ; 0.05 ; atanh r below 2 px ; photo detail gone ; photo detail left in
 p_middle ; both ; 0.05 ; atanh r at 2-6 px ; photo shapes gone ; photo shapes left as they were
 p_delta ; both ; 0.1 ; log mean dE76 ; hardly changed ; changed too much
-l_photo ; high ; 0.1 ; σ, worst 16 px ; evenly painted ; the photo shows in one place
+l_photo ; high ; 0.1 ; σ, worst 16 or 32 px ; evenly painted ; the photo shows in one place
 m_fine_kept ; both ; 0.05 ; mean σ, 2 px ; less photo grain than usual ; photo grain left in
 m_middle_kept ; both ; 0.05 ; mean σ, 6 px ; strokes unrelated to the photo ; strokes follow the photo too well
 [style]
@@ -42,16 +42,18 @@ a_noise_nat ; both ; 0.1 ; log |Laplacian| ; smoothed ; noisy
 a_seam ; high ; 0.1 ; log standard errors ; no seam ; a straight seam
 a_join ; high ; 0.1 ; log standard errors ; no join ; a straight join
 a_edge ; high ; 0.1 ; log usual steps ; no hard edge ; a hard straight edge
+a_pattern_nat ; high ; 0.2 ; log power ratio ; no pattern ; a pattern that repeats
 a_blocks_nat ; high ; 0.1 ; log z ; no blocks ; lines at a regular distance
 l_spot ; high ; 0.1 ; log d², 8 px ; even ; odd spots
 l_place ; high ; 0.1 ; log d², 16 px ; even ; one odd place
 l_area ; high ; 0.1 ; log d², 32 px ; even ; one odd area
-l_soft ; high ; 0.1 ; σ, worst 16 px ; colours mottled everywhere ; colours blurred in one place
-l_smooth ; high ; 0.1 ; σ, worst 16 px ; evenly sharp ; blurred in one place
-l_rough ; high ; 0.1 ; σ, worst 16 px ; evenly smooth ; noisy in one place
-l_speckle ; high ; 0.1 ; σ, worst 16 px ; colours evenly smooth ; colours speckled in one place
-l_lost ; high ; 0.1 ; σ, worst 16 px ; strokes everywhere ; strokes missing in one place
-l_bare ; high ; 0.1 ; σ, worst 16 px ; shapes everywhere ; nothing in one place
+l_soft ; high ; 0.1 ; σ, worst 16 or 32 px ; colours mottled everywhere ; colours blurred in one place
+l_smooth ; high ; 0.1 ; σ, worst 16 or 32 px ; evenly sharp ; blurred in one place
+l_rough ; high ; 0.1 ; σ, worst 16 or 32 px ; evenly smooth ; noisy in one place
+l_speckle ; high ; 0.1 ; σ, worst 16 or 32 px ; colours evenly smooth ; colours speckled in one place
+l_hatched ; high ; 0.1 ; σ, worst 16 or 32 px ; strokes run as usual ; strokes of another slant in one place
+l_lost ; high ; 0.1 ; σ, worst 16 or 32 px ; strokes everywhere ; strokes missing in one place
+l_bare ; high ; 0.1 ; σ, worst 16 or 32 px ; shapes everywhere ; nothing in one place
 [color]
 k_light ; both ; 2 ; L, 0..100 ; too dark ; too light
 k_red ; both ; 2 ; a ; too green ; too red
@@ -64,6 +66,8 @@ k_entropy ; both ; 0.1 ; bits, 0..6 ; tones lost ; too many tones
 m_light ; both ; 0.05 ; mean σ ; too dark ; too light
 m_red ; both ; 0.05 ; mean σ ; too green ; too red
 m_yellow ; both ; 0.05 ; mean σ ; too blue ; too yellow
+m_corners ; both ; 0.02 ; σ of light ; corners too dark ; corners too light
+l_colour ; high ; 0.1 ; log d², 32 px ; evenly lit and coloured ; another light or colour in one place
 [source]
 x_light ; both ; 5 ; L, 0..100 ; dark photo ; light photo
 x_red ; both ; 3 ; a ; green photo ; red photo

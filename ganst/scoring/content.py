@@ -29,7 +29,8 @@ def measure_content(source: Canvas, output: Canvas) -> dict[str, float]:
         "c_gms": 1 - float(half.mean()),
         "c_gmsd": float(half.std()),
         "c_hog": 1 - float(F.cosine_similarity(source_cells, output_cells, dim=0).mean()),
-        "c_selfsim": 1 - correlation(self_similarity(source), self_similarity(output)),
+        "c_selfsim": 1
+        - correlation(_similarity(source, source_cells), _similarity(output, output_cells)),
         "c_lumcorr": _fisher(correlation(_thumbnail(source.light), _thumbnail(output.light))),
         "c_gradcorr": _fisher(_signed_gradient_correlation(source.light, output.light)),
     }
@@ -62,7 +63,10 @@ def self_similarity(canvas: Canvas) -> Tensor:
     Structure without appearance, after Splice (arXiv:2201.00424), with orientation histograms,
     lightness and contrast in place of DINO keys.
     """
-    hog = orientation_cells(canvas)
+    return _similarity(canvas, orientation_cells(canvas))
+
+
+def _similarity(canvas: Canvas, hog: Tensor) -> Tensor:
     rows, cols = (min(size, _MAX_CELLS_A_SIDE) for size in hog.shape[1:])
     light = canvas.light[None, None]
     mean = F.adaptive_avg_pool2d(light, (rows, cols))

@@ -22,7 +22,10 @@ _SOURCE_LIMIT = 4.0
 _REACH = 6.0
 _RIDGE = 30.0
 _BETTER = 1.5
-_STANDING_OUT = 3  # columns
+_STANDING_OUT, _GIVEN_OTHERS = 6, 3  # columns
+_USUAL = 0.9  # quantile of a deviation that is called its usual size
+_SIZE_RIDGE = 200.0
+_TRUST = 0.25  # in what views made odd on purpose tell of photos that are odd by themselves
 _MIN_SPREAD = 0.6  # of a residual: a column that the source explains fully is no alarm bell
 
 
@@ -119,10 +122,21 @@ class Detector:
             source_precision=shrunk_precision(known),
         )
 
+    def about(self, sources: np.ndarray) -> np.ndarray:
+        """What photos `[m, X]` are like, and how odd they are: `[m, 4 + X]`.
+
+        Intercept, clipped scores, log squared length, the largest score and the sum of the largest three.
+        """
+        scores = self.source_scale.transform(sources)
+        cut = np.clip(scores, -_SOURCE_LIMIT, _SOURCE_LIMIT)
+        largest = np.sort(np.abs(cut), axis=1)[:, ::-1]
+        length = np.log(_squared_length(scores, self.source_precision) + 1e-3)
+        odd = (length, largest[:, 0], largest[:, :3].sum(axis=1))
+        return np.column_stack([np.ones(len(cut)), cut, *odd])
+
     def source_distance(self, sources: np.ndarray) -> np.ndarray:
         """How unlike the fitted photos others are: squared Mahalanobis length of `[m, X]`, `[m]`."""
-        scores = self.source_scale.transform(sources)
-        return np.einsum("mi,ij,mj->m", scores, self.source_precision, scores)
+        return _squared_length(self.source_scale.transform(sources), self.source_precision)
 
     def residuals(self, sources: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """What is unexpected given the photo, in standard deviations: `[m, D]`."""
@@ -133,20 +147,23 @@ class Detector:
     def distance(self, residuals: np.ndarray, members: np.ndarray | None = None) -> np.ndarray:
         """Squared Mahalanobis length of `[m, D]`, or of its columns `members` alone: `[m]`."""
         if members is None:
-            return np.einsum("mi,ij,mj->m", residuals, self.precision, residuals)
+            return _squared_length(residuals, self.precision)
         covariance = np.linalg.inv(self.precision)[np.ix_(members, members)]
-        block = residuals[:, members]
-        return np.einsum("mi,ij,mj->m", block, np.linalg.inv(covariance), block)
+        return _squared_length(residuals[:, members], np.linalg.inv(covariance))
 
     def deviations(self, residuals: np.ndarray) -> np.ndarray:
         """Three ways in which `[m, D]` may be unusual, `[m, 3]`, each a sum of squares.
 
-        All columns together (Mahalanobis); the three that stand out most, each on its own; and the
+        All columns together (Mahalanobis); the six that stand out most, each on its own; and the
         three that stand out most given all others. A fault in one place moves few columns far, which
         the sum over all of them drowns in the scatter of the rest.
         """
         given_others = residuals @ self.precision / np.sqrt(np.diag(self.precision))
-        parts = (self.distance(residuals), _largest(residuals), _largest(given_others))
+        parts = (
+            self.distance(residuals),
+            _largest(residuals, _STANDING_OUT),
+            _largest(given_others, _GIVEN_OTHERS),
+        )
         return np.column_stack(parts)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -186,9 +203,31 @@ class Floors:
     signs: np.ndarray
 
 
-def unusual(deviations: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """The anomaly score: the largest of the deviations `[m, 3]`, each in its usual size; `[m]`."""
-    return (deviations / scales).max(axis=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsualSizes:
+    """How large each of the deviations is among good outputs of photos like this one.
+
+    `weights` `[4 + X, 3]` of their logarithms. Odd photos have odd outputs; with one size for all,
+    they set the threshold for everyday ones (locally weighted conformal scores, arXiv:1604.04173).
+    """
+
+    weights: np.ndarray
+
+    @classmethod
+    def fit(cls, about: np.ndarray, deviations: np.ndarray) -> UsualSizes:
+        """Fit `[n, 3]` of normal outputs, left out of the fit, of photos that are like `[n, 4 + X]`.
+
+        One in ten is larger.
+        """
+        logs = np.log(deviations + 1e-6)
+        middle = logs.mean(axis=0)
+        weights = _TRUST * ridge(about, logs - middle, _SIZE_RIDGE)
+        weights[0] += middle + np.quantile(logs - middle - about @ weights, _USUAL, axis=0)
+        return cls(weights=weights)
+
+    def unusual(self, about: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+        """The anomaly score: the largest of the deviations `[m, 3]`, each over its size; `[m]`."""
+        return (deviations / np.exp(about @ self.weights)).max(axis=1)
 
 
 def bounded(residuals: np.ndarray, signs: np.ndarray) -> np.ndarray:
@@ -213,12 +252,16 @@ def ridge(features: np.ndarray, targets: np.ndarray, strength: float) -> np.ndar
     return np.linalg.solve(features.T @ features + np.diag(penalty), features.T @ targets)
 
 
-def _largest(residuals: np.ndarray) -> np.ndarray:
-    """Sum of the largest squares of each row: `[m]`."""
-    return np.sort(residuals**2, axis=1)[:, -_STANDING_OUT:].sum(axis=1)
+def _largest(residuals: np.ndarray, count: int) -> np.ndarray:
+    """Sum of the `count` largest squares of each row: `[m]`."""
+    return np.sort(residuals**2, axis=1)[:, -count:].sum(axis=1)
 
 
 def _features(scores: np.ndarray, limit: float) -> np.ndarray:
     """Intercept, clipped source scores and their squares: `[m, 1 + 2 X]`."""
     bounded = np.clip(scores, -limit, limit)
     return np.concatenate([np.ones((len(bounded), 1)), bounded, bounded**2 - 1], axis=1)
+
+
+def _squared_length(rows: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    return np.einsum("mi,ij,mj->m", rows, precision, rows)

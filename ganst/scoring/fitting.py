@@ -17,7 +17,7 @@ from ganst.scoring.calibration import (
 )
 from ganst.scoring.columns import COLUMNS
 from ganst.scoring.conformal import cross_fit, unusual_per_unit
-from ganst.scoring.detector import Detector, Floors, unusual
+from ganst.scoring.detector import Detector, Floors, UsualSizes
 from ganst.scoring.reasons import Namer
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MIN_PHOTOS = 40
 _FOLDS = 10
 _TRIMMED_SHARE = 0.02
 _WAYS = 3  # in which an output may deviate
-_USUAL = 0.9
+_ABOUT = len(SOURCE_NAMES) + 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +65,16 @@ def fit_calibration(
     first = _cross_fit(sources, outputs, normal.groups, np.ones(len(sources), dtype=bool))
     kept = first[:, 0] <= np.quantile(first[:, 0], 1 - _TRIMMED_SHARE)
     scores = _cross_fit(sources, outputs, normal.groups, kept)
-    deviations, unlike = scores[:, :_WAYS], scores[:, _WAYS]
-    families, residuals = np.split(scores[:, _WAYS + 1 :], [len(FAMILIES)], axis=1)
-    scales = np.quantile(deviations, _USUAL, axis=0)
+    cuts = np.cumsum([_WAYS, _ABOUT, 1, len(FAMILIES)])
+    deviations, about, unlike, families, residuals = np.split(scores, cuts, axis=1)
     detector = Detector.fit(sources[kept], outputs[kept], FLOORS)
     return Calibration(
         scope=scope,
         reference=reference,
         detector=detector,
-        scales=scales,
-        scores=unusual_per_unit(unusual(deviations, scales), normal.photos),
-        source_scores=unusual_per_unit(unlike, normal.photos),
+        sizes=UsualSizes.fit(about, deviations),
+        scores=unusual_per_unit(_left_out(about, deviations, normal.groups), normal.photos),
+        source_scores=unusual_per_unit(unlike[:, 0], normal.photos),
         family_scores={
             family: unusual_per_unit(families[:, index], normal.photos)
             for index, family in enumerate(FAMILIES)
@@ -93,18 +92,32 @@ def fit_calibration(
     )
 
 
+def _left_out(about: np.ndarray, deviations: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """Anomaly scores by sizes that were fitted without the row's group, `[n]`."""
+
+    def score(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+        sizes = UsualSizes.fit(about[train], deviations[train])
+        return sizes.unusual(about[held_out], deviations[held_out])
+
+    return cross_fit(groups, _FOLDS, score)
+
+
 def _cross_fit(
     sources: np.ndarray, outputs: np.ndarray, groups: Sequence[str], kept: np.ndarray
 ) -> np.ndarray:
-    """Deviations, source and family scores and residuals of every row, `[n, 9 + D]`; fits `kept` only."""
+    """Deviations, what the photos are like, source and family scores and residuals of every row.
+
+    `[n, 3 + (4 + X) + 1 + 5 + D]`; fits `kept` only.
+    """
 
     def score(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
         train = train[kept[train]]
         detector = Detector.fit(sources[train], outputs[train], FLOORS)
         residuals = detector.residuals(sources[held_out], outputs[held_out])
         blocks = [detector.distance(residuals, MEMBERS[family]) for family in FAMILIES]
-        unlike = detector.source_distance(sources[held_out])
-        return np.column_stack([detector.deviations(residuals), unlike, *blocks, residuals])
+        photos = sources[held_out]
+        alike = [detector.about(photos), detector.source_distance(photos)]
+        return np.column_stack([detector.deviations(residuals), *alike, *blocks, residuals])
 
     return cross_fit(groups, _FOLDS, score)
 

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from ganst.scoring.place_maps import PlaceMaps
 
 _SIDES = (1, 2, 4)  # cells of a place: 8, 16 and 32 px
-_SIGNED = 1  # which of them the columns that say what is wrong are taken at
+_SIGNED = (1, 2)  # which of them the columns that say what is wrong are taken at
+_COLOUR = 3  # the first measures: light and colour
 _SHARE = 0.02  # of the places of 8 px: one of them is noise
 _RIDGE = 1e-3
 _SHRINK = 0.02
 _OFFSET = 1.0  # a picture as a whole may lie so much off: that is for other columns
+_OWN = slice(1, 9)  # features of the cell itself: what a picture's own rule may look at
+_OWN_RIDGE = 30.0  # cells
+_OWN_LIMIT = 3.0  # a fault shall not write the rule that it is judged by
 _LIMIT = 12.0
 _CELLS_A_PICTURE = 160
 
@@ -87,7 +91,7 @@ class PlaceRule:
 
     def _with_scatter(self, maps: Sequence[PlaceMaps]) -> PlaceRule:
         """The same rule, with how the departures of `maps` scatter at every size of a place."""
-        departures = [_without_offset(self.departures(one)) for one in maps]
+        departures = [self._local(one, self.departures(one)) for one in maps]
         precisions, sigmas = [], []
         for side in _SIDES:
             rows = torch.cat([_some(_averaged(one, side)) for one in departures], dim=1)
@@ -107,35 +111,62 @@ class PlaceRule:
 
     def departures(self, maps: PlaceMaps) -> Tensor:
         """What the photo does not explain, in standard deviations: `[K, r, c]` float64."""
-        known = (maps.features.double() - self.centre[:, None, None]) / self.scale[:, None, None]
-        expected = torch.einsum("kf,frc->krc", self.weights, known)
+        expected = torch.einsum("kf,frc->krc", self.weights, self._known(maps))
         return (maps.values.double() - expected) / self.spread[:, None, None]
 
     def columns(self, maps: PlaceMaps) -> dict[str, float]:
         """The `l_` columns, all bad when high, and the `m_` columns.
 
         `l_spot`, `l_place`, `l_area`: log of the squared Mahalanobis length of what departs most in
-        places of 8 px (mean of the worst 2 %), 16 px and 32 px (the worst one).
+        places of 8 px (mean of the worst 2 %), 16 px and 32 px (the worst one); `l_colour`: of light
+        and colour alone, 32 px. The others: the largest departure of one measure, 16 or 32 px.
         """
         raw = self.departures(maps)
-        local = _without_offset(raw)
-        places = [_averaged(local, side) for side in _SIDES]
-        lengths = [self._length(place, index) for index, place in enumerate(places)]
+        local = self._local(maps, raw)
+        places = [_averaged(local, side).flatten(1) for side in _SIDES]
+        lengths = [_length(place, p) for place, p in zip(places, self.precisions, strict=True)]
         worst = lengths[0].topk(max(1, round(_SHARE * len(lengths[0])))).values
         row = {
             "l_spot": float(torch.log1p(worst.mean())),
             "l_place": float(torch.log1p(lengths[1].max())),
             "l_area": float(torch.log1p(lengths[2].max())),
+            "l_colour": float(torch.log1p(_length(places[2][:_COLOUR], self._of_colour()).max())),
         }
-        sigmas = places[_SIGNED].flatten(1) / self.sigmas[_SIGNED][:, None]
+        ends = [places[index] / self.sigmas[index][:, None] for index in _SIGNED]
+        low = torch.stack([end.amin(dim=1) for end in ends]).amin(dim=0)
+        high = torch.stack([end.amax(dim=1) for end in ends]).amax(dim=0)
         for column, (name, sign) in _LOCAL.items():
-            row[column] = float((sign * sigmas[MEASURES.index(name)]).max())
+            index = MEASURES.index(name)
+            row[column] = float(high[index]) if sign > 0 else -float(low[index])
+        slant = MEASURES.index("slant")
+        row["l_hatched"] = max(float(high[slant]), -float(low[slant]))
         means = raw.flatten(1).mean(dim=1)
-        return row | {column: float(means[MEASURES.index(name)]) for column, name in _MEAN.items()}
+        row |= {column: float(means[MEASURES.index(name)]) for column, name in _MEAN.items()}
+        return row | {"m_corners": _rim(local[0])}
 
-    def _length(self, places: Tensor, index: int) -> Tensor:
-        rows = places.flatten(1)
-        return ((self.precisions[index] @ rows) * rows).sum(dim=0)
+    def _known(self, maps: PlaceMaps) -> Tensor:
+        return (maps.features.double() - self.centre[:, None, None]) / self.scale[:, None, None]
+
+    def _local(self, maps: PlaceMaps, departures: Tensor) -> Tensor:
+        """Departures from the picture's own median and from its own rule, as far as both are usual.
+
+        A network treats like places alike: what all places of one picture that are as light, as
+        coloured and as detailed have in common is no fault in one of them.
+        """
+        middle = departures.flatten(1).median(dim=1).values.clamp(-_OFFSET, _OFFSET)
+        rest = departures - middle[:, None, None]
+        known = self._known(maps)[_OWN].flatten(1)
+        known = known - known.mean(dim=1, keepdim=True)
+        gram = known @ known.T + _OWN_RIDGE * torch.eye(len(known), dtype=known.dtype)
+        usual = rest.flatten(1).clamp(-_OWN_LIMIT, _OWN_LIMIT)
+        slopes = torch.linalg.solve(gram, known @ usual.T).T  # [K, 8]
+        own = (slopes @ known).reshape(rest.shape).clamp(-_OFFSET, _OFFSET)
+        return (rest - own).clamp(-_LIMIT, _LIMIT)
+
+    def _of_colour(self) -> Tensor:
+        """Precision of light and colour alone in places of 32 px, `[3, 3]`."""
+        covariance = torch.linalg.inv(self.precisions[2])[:_COLOUR, :_COLOUR]
+        return torch.linalg.inv(covariance)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Name every array, for a safetensors file."""
@@ -148,10 +179,16 @@ class PlaceRule:
         return cls(**{name: torch.from_numpy(np.array(arrays[name])) for name in names})
 
 
-def _without_offset(departures: Tensor) -> Tensor:
-    """Departures from the picture's own median, as far as that is usual: `[K, r, c]`."""
-    middle = departures.flatten(1).median(dim=1).values.clamp(-_OFFSET, _OFFSET)
-    return (departures - middle[:, None, None]).clamp(-_LIMIT, _LIMIT)
+def _length(rows: Tensor, precision: Tensor) -> Tensor:
+    """Squared Mahalanobis lengths of `[K, n]`: `[n]`."""
+    return ((precision @ rows) * rows).sum(dim=0)
+
+
+def _rim(plane: Tensor) -> float:
+    """How `[r, c]` grows with the squared distance from the middle, per standard deviation of it."""
+    rows, cols = (torch.linspace(-1, 1, n, dtype=plane.dtype) ** 2 for n in plane.shape)
+    squared = rows[:, None] + cols[None, :]
+    return float((plane * (squared - squared.mean())).mean() / squared.std())
 
 
 def _averaged(cells: Tensor, side: int) -> Tensor:

@@ -58,5 +58,5 @@ def relative_p(
     for start in range(0, len(sources), _MOST):
         part = slice(start, start + _MOST)
         residuals = calibration.detector.residuals(sources[part], outputs[part])
-        found.append(calibration.p_values(scale.apply(residuals), keys[part]))
+        found.append(calibration.p_values(sources[part], scale.apply(residuals), keys[part]))
     return np.concatenate(found)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _LAB = torch.tensor([20.0, 10.0, 10.0])[:, None, None]
 _NEAR, _FAR = 2, 6  # px from a line at which steps are no longer its own
-_SEGMENT = 8  # px of a line whose mean step is one sample
+_SEGMENT = 4  # px of a line that are averaged first
+_SAMPLE = 8  # px of a line whose mean step is one sample
 _NO_STEP = 0.01
 _LEAST_STEP = 0.02
 _SHORT = 24  # px
@@ -30,12 +31,12 @@ def measure_seams(source: Canvas, output: Canvas) -> dict[str, float]:
     same line is taken off, and what the lines 2 to 6 px away have.
     """
     pairs = [(source.lab, output.lab)]
-    pairs.append((source.lab.transpose(1, 2), output.lab.transpose(1, 2)))
-    steps = [(_steps(a), _steps(b)) for a, b in pairs]
+    pairs.append(tuple(lab.transpose(1, 2).contiguous() for lab in pairs[0]))
+    segments = [(_segments(a), _segments(b)) for a, b in pairs]
     return {
-        "a_seam": max(_agreement(a, b, 0) for a, b in steps),
-        "a_join": max(_agreement(a, b, 64) for a, b in steps),
-        "a_edge": max(_short_edge(a, b) for a, b in steps),
+        "a_seam": max(_agreement(a, b, 0) for a, b in segments),
+        "a_join": max(_agreement(a, b, 64) for a, b in segments),
+        "a_edge": max(_short_edge(a, b) for a, b in segments),
     }
 
 
@@ -48,36 +49,51 @@ def blocks(tiles: Tensor) -> float:
     return math.log1p(max(0.0, found))
 
 
-def _steps(lab: Tensor) -> Tensor:
-    """Steps across vertical lines `[3, h, w - 1]`, every channel in units of about its noise."""
+def _segments(lab: Tensor) -> Tensor:
+    """Mean steps across vertical lines along 4 px of each, `[3, h // 4, w - 1]`.
+
+    Every channel is in units of about its noise.
+    """
     scaled = lab / _LAB
-    return scaled[:, :, 1:] - scaled[:, :, :-1]
+    steps = scaled[:, :, 1:] - scaled[:, :, :-1]
+    return _joined(steps, _SEGMENT)
+
+
+def _joined(steps: Tensor, length: int) -> Tensor:
+    """Means of `length` rows one after the other."""
+    rows = steps.shape[1] // length
+    return steps[:, : rows * length].unflatten(1, (rows, length)).mean(dim=2)
+
+
+def _running(samples: Tensor, length: int, stride: int = 1) -> Tensor:
+    """Means of `length` rows beginning at every `stride`-th."""
+    return samples.unfold(1, length, stride).mean(dim=-1)
 
 
 def _agreement(source: Tensor, output: Tensor, length: int) -> float:
-    a, b = (_standard_errors(steps, length) for steps in (source, output))
+    a, b = (_standard_errors(segments, length) for segments in (source, output))
     return math.log1p(max(0.0, float((_standing_out(b) - _standing_out(a).clamp_min(0)).max())))
 
 
-def _standard_errors(steps: Tensor, length: int) -> Tensor:
-    """Mean step along windows of `length` rows (0: all) over its standard error: `[k, w - 1]`."""
-    samples = F.avg_pool2d(steps[None], (_SEGMENT, 1))[0]
-    count = min(length // _SEGMENT or samples.shape[1], samples.shape[1])
-    mean = F.avg_pool2d(samples[None], (count, 1), stride=1)[0]
-    variance = F.avg_pool2d(samples[None] ** 2, (count, 1), stride=1)[0] - mean**2
+def _standard_errors(segments: Tensor, length: int) -> Tensor:
+    """Mean step along windows of `length` px (0: all) over its standard error: `[k, w - 1]`."""
+    samples = _joined(segments, _SAMPLE // _SEGMENT)
+    count = min(length // _SAMPLE or samples.shape[1], samples.shape[1])
+    mean = _running(samples, count)
+    variance = _running(samples**2, count) - mean**2
     errors = (variance.clamp_min(0) / count).sqrt() + _NO_STEP
     return (mean / errors).square().sum(dim=0).sqrt()
 
 
 def _short_edge(source: Tensor, output: Tensor) -> float:
-    a, b = (_short_means(steps) for steps in (source, output))
+    a, b = (_short_means(segments) for segments in (source, output))
     beyond = _standing_out(b) - _standing_out(a).clamp_min(0)
     usual = 1.48 * float(b.median()) + _LEAST_STEP
     return math.log1p(max(0.0, float(beyond.max()) / usual))
 
 
-def _short_means(steps: Tensor) -> Tensor:
-    means = F.avg_pool2d(steps[None], (_SHORT, 1), stride=(_SHORT // 2, 1))[0]
+def _short_means(segments: Tensor) -> Tensor:
+    means = _running(segments, _SHORT // _SEGMENT, _SHORT // _SEGMENT // 2)
     return means.square().sum(dim=0).sqrt()
 
 

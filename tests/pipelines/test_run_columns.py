@@ -27,7 +27,7 @@ class Halves:
     def residuals(self, _sources: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         return outputs
 
-    def p_values(self, residuals: np.ndarray, _keys: list[str]) -> np.ndarray:
+    def p_values(self, _sources: np.ndarray, residuals: np.ndarray, _keys: list[str]) -> np.ndarray:
         return 1 / (1 + np.abs(residuals).max(axis=1))
 
 

@@ -13,7 +13,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import NearestNeighbors
 
 from ganst.scoring.calibration import JUDGED, SOURCE_NAMES
-from ganst.scoring.conformal import cross_fit, unusual_per_unit
+from ganst.scoring.conformal import cross_fit, p_value, unusual_per_unit
 from ganst.scoring.detector import Detector
 from ganst.scoring.fitting import FLOORS
 from pipelines.calibrate import shoots
@@ -39,9 +39,8 @@ class Scored:
     @property
     def p(self) -> np.ndarray:
         """Conformal p-values, `[n]`."""
-        count = len(self.reference)
-        at_least = count - np.searchsorted(self.reference, self.scores, "left")
-        return (1 + at_least) / (count + 1)
+        pairs = enumerate(self.scores.tolist())
+        return np.array([p_value(score, self.reference, str(index)) for index, score in pairs])
 
 
 def run(scorer: Scorer, normal: Table, tested: Table) -> Scored:

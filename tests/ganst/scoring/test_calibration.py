@@ -9,6 +9,7 @@ from ganst.scoring.calibration import (
     FAMILIES,
     JUDGED,
     MEMBERS,
+    SOURCE_NAMES,
     Calibration,
     CalibrationError,
 )
@@ -88,7 +89,9 @@ def test_the_judgement_is_detector_and_conformal_put_together(stand_in):
     judged = calibration.judge(columns, "key")
     residuals = calibration.residuals(columns)
     deviations = calibration.detector.deviations(residuals[None])[0]
-    assert judged.anomaly == pytest.approx(max(deviations / calibration.scales))
+    sources = np.array([[columns[name] for name in SOURCE_NAMES]])
+    usual = np.exp(calibration.detector.about(sources)[0] @ calibration.sizes.weights)
+    assert judged.anomaly == pytest.approx(max(deviations / usual))
     assert judged.p_anomaly == p_value(judged.anomaly, calibration.scores, "key")
     assert 0 < judged.p_anomaly <= 1
 

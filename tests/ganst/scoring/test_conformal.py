@@ -20,18 +20,35 @@ SCORES = st.lists(st.integers(-5, 5), min_size=1, max_size=30)
 def test_p_lies_between_the_direct_counts_without_and_with_ties(reference, score, key):
     n = len(reference)
     p = p_value(float(score), np.sort(np.array(reference, float)), key)
-    lowest = (1 + sum(other > score for other in reference)) / (n + 1)
+    above = sum(other > score for other in reference)
+    lowest = max(above + (score in reference), 1) / (n + 1)
     highest = (1 + sum(other >= score for other in reference)) / (n + 1)
     assert lowest <= p <= highest
 
 
-@given(reference=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40, unique=True))
-def test_without_ties_p_is_the_direct_count(reference):
-    score = 0.123456789
-    if score in reference:
-        return
-    p = p_value(score, np.sort(reference), "key")
-    assert p == (1 + sum(other >= score for other in reference)) / (len(reference) + 1)
+@given(
+    reference=st.lists(st.integers(-1000, 1000), min_size=2, max_size=40, unique=True),
+    share=st.floats(0.01, 0.99),
+)
+def test_between_two_scores_p_falls_evenly_from_one_count_to_the_next(reference, share):
+    ordered = np.sort(np.array(reference, float))
+    n = len(ordered)
+    for rank in range(1, n):
+        score = ordered[rank - 1] + share * (ordered[rank] - ordered[rank - 1])
+        assert p_value(score, ordered, "key") == pytest.approx((1 + n - rank - share) / (n + 1))
+
+
+def test_outside_of_all_scores_p_is_the_largest_or_the_smallest_there_is():
+    assert p_value(9.5, np.arange(9.0), "key") == 0.1
+    assert p_value(-0.5, np.arange(9.0), "key") == 1.0
+
+
+def test_no_more_than_a_share_p_of_exchangeable_scores_looks_so_odd():
+    rng = np.random.default_rng(1)
+    draws = rng.exponential(size=(20000, 60)) ** 2  # a heavy tail, as scores have
+    found = [p_value(float(row[0]), np.sort(row[1:]), "key") for row in draws]
+    for alpha in (0.02, 0.025, 0.03, 0.05):
+        assert np.mean(np.array(found) <= alpha) <= alpha + 0.003
 
 
 @given(reference=SCORES, low=st.floats(-6, 6), step=st.floats(0.5, 5))

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm, rankdata
 
-from ganst.scoring.detector import Detector, Floors, RankScale, bounded, ridge, unusual
+from ganst.scoring.detector import Detector, Floors, RankScale, UsualSizes, bounded, ridge
 
-NUM_SOURCES, NUM_OUTPUTS = 3, 6
+NUM_SOURCES, NUM_OUTPUTS = 3, 8
 FLOORS = Floors(
     sources=np.full(NUM_SOURCES, 0.1),
     outputs=np.full(NUM_OUTPUTS, 0.1),
@@ -69,7 +69,7 @@ def test_the_distance_is_the_mahalanobis_distance_of_numpy(detector):
         assert found == pytest.approx(row @ detector.precision @ row)
 
 
-def test_deviations_are_all_columns_the_largest_three_and_the_largest_given_the_rest(detector):
+def test_deviations_are_all_columns_the_largest_six_and_the_largest_three_given_the_rest(detector):
     residuals = np.random.default_rng(3).normal(size=(5, len(detector.signs)))
     precision = detector.precision
     for row, found in zip(residuals, detector.deviations(residuals), strict=True):
@@ -81,15 +81,38 @@ def test_deviations_are_all_columns_the_largest_three_and_the_largest_given_the_
         ]
         expected = [
             row @ precision @ row,
-            np.sort(np.square(row))[-3:].sum(),
+            np.sort(np.square(row))[-6:].sum(),
             np.sort(np.square(given))[-3:].sum(),
         ]
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+def drawn_deviations(about: np.ndarray, seed: int) -> np.ndarray:
+    """Three deviations each, larger where the last number of `about` is."""
+    scatter = 0.2 * np.random.default_rng(seed).normal(size=(len(about), 3))
+    return np.exp(np.array([1.0, 2.0, 3.0]) + about[:, -1:] + scatter)
+
+
 def test_the_anomaly_is_the_largest_deviation_in_its_usual_size():
-    found = unusual(np.array([[2.0, 3.0, 4.0], [2.0, 9.0, 4.0]]), np.array([1.0, 3.0, 8.0]))
-    assert found.tolist() == [2.0, 3.0]
+    sizes = UsualSizes(weights=np.log([[1.0, 3.0, 8.0]]))
+    found = sizes.unusual(np.ones((2, 1)), np.array([[2.0, 3.0, 4.0], [2.0, 9.0, 4.0]]))
+    np.testing.assert_allclose(found, [2.0, 3.0])
+
+
+def test_one_in_ten_deviations_is_larger_than_usual_and_odd_photos_are_allowed_more():
+    odd = np.random.default_rng(0).normal(size=2000)
+    about = np.column_stack([np.ones(2000), odd])
+    sizes = UsualSizes.fit(about, drawn_deviations(about, 1))
+    usual = np.exp(about @ sizes.weights)
+    np.testing.assert_allclose((drawn_deviations(about, 2) > usual).mean(axis=0), 0.1, atol=0.02)
+    ordinary, strange = np.exp(np.array([[1.0, 0.0], [1.0, 2.0]]) @ sizes.weights)
+    assert (strange > 1.5 * ordinary).all()
+
+
+def test_what_photos_are_like_says_how_odd_they_are(detector):
+    ordinary, odd = detector.about(np.array([[0.0, 0.0, 0.0], [3.0, -3.0, 3.0]]))
+    assert ordinary[0] == odd[0] == 1
+    assert (odd[-3:] > ordinary[-3:] + 1).all()
 
 
 def test_the_distance_of_a_block_is_that_of_its_marginal_gaussian(detector):

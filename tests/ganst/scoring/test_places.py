@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from ganst.scoring.canonical import blur, open_canvas
-from ganst.scoring.place_maps import MEASURES, place_maps
+from ganst.scoring.place_maps import MEASURES, PlaceMaps, place_maps
 from ganst.scoring.places import PlaceRule
 from tests.ganst.stand_in import usual_places
 
@@ -111,3 +111,52 @@ def test_an_output_that_is_the_photo_keeps_all_of_its_detail(stand_in):
     values = place_maps(canvas, canvas).values
     kept = values[[MEASURES.index(f"{band}_kept") for band in ("fine", "middle", "coarse")]]
     assert 0 < kept.min() <= kept.max() <= 1
+
+
+def tinted(output: Tensor) -> Tensor:
+    return pixels(output.float() * torch.tensor([1.5, 1.0, 0.5])[:, None, None])
+
+
+def vignetted(output: Tensor) -> Tensor:
+    rows, cols = (torch.linspace(-1, 1, n) ** 2 for n in output.shape[1:])
+    return pixels(output.float() * (1 - 0.25 * (rows[:, None] + cols)))
+
+
+def test_a_tint_in_one_place_is_another_colour_there(stand_in, rule):
+    photo, output = stand_in.pair(2)
+    after = columns(rule, photo, in_place(output, tinted(output)))
+    assert after["l_colour"] > columns(rule, photo, output)["l_colour"] + 0.5
+
+
+def test_dark_corners_lower_their_column(stand_in, rule):
+    photo, output = stand_in.pair(2)
+    assert (
+        columns(rule, photo, vignetted(output))["m_corners"]
+        < columns(rule, photo, output)["m_corners"] - 0.2
+    )
+
+
+def test_lines_laid_across_one_place_are_hatched(stand_in, rule):
+    photo, output = stand_in.pair(2)
+    lines = pixels(output.float() + 40 * torch.sin(torch.arange(output.shape[1]))[None, :, None])
+    after = columns(rule, photo, in_place(output, lines))
+    assert after["l_hatched"] > columns(rule, photo, output)["l_hatched"] + 0.5
+
+
+def lighter(rule: PlaceRule, maps: PlaceMaps, where: Tensor) -> dict[str, float]:
+    """Columns once every place is lighter by up to a few σ, as `where` `[r, c]` says."""
+    values = maps.values.clone()
+    values[0] += float(rule.spread[0]) * where
+    return rule.columns(PlaceMaps(values=values, features=maps.features))
+
+
+def test_what_all_like_places_of_a_picture_have_in_common_is_no_fault_of_one(stand_in, rule):
+    with_light, elsewhere = 0.0, 0.0
+    for index in range(6):
+        photo, output = stand_in.pair(index)
+        maps = place_maps(open_canvas(photo), open_canvas(output))
+        light = maps.features[1] - maps.features[1].mean()
+        light = light / light.std()
+        with_light += lighter(rule, maps, light)["l_colour"]
+        elsewhere += lighter(rule, maps, light.flip(0, 1))["l_colour"]
+    assert with_light < elsewhere - 1.5

@@ -43,9 +43,8 @@ def test_an_output_that_stands_out_of_a_moved_run_has_the_smallest_p(stand_in):
     outputs[:, [column.name for column in JUDGED].index("m_light")] -= 6
     outputs[3, [column.name for column in JUDGED].index("l_place")] += 6
     keys = [str(index) for index in range(len(outputs))]
-    plain = stand_in.calibration.p_values(
-        stand_in.calibration.detector.residuals(sources, outputs), keys
-    )
+    residuals = stand_in.calibration.detector.residuals(sources, outputs)
+    plain = stand_in.calibration.p_values(sources, residuals, keys)
     found = relative_p(stand_in.calibration, sources, outputs, keys)
     assert np.median(plain) < 0.1
     assert np.median(found) > 0.2
