@@ -28,7 +28,7 @@ def correct(
         compute: Where the work is done.
         reasons: Only outputs that were flagged for one of these; none: for any.
         only: flagged: what nobody has tried to mend yet; quarantined: what was given up.
-        share: Largest share of the run's work to spend; small runs may use 100 stylizations.
+        share: Largest share of the run's work to spend; small runs may use 100 megapixels of it.
 
     """
     from pipelines.selection import Selection

@@ -84,7 +84,9 @@ def _coverage(p: float) -> str:
 
 def _attempt(attempt: "Attempt") -> str:
     scored = f", p {attempt.p:.2g}" if attempt.p is not None else ""
-    said = f": {attempt.why}" if attempt.why and attempt.decision == "refused" else ""
+    said = (
+        f": {attempt.why}" if attempt.why and attempt.decision in ("refused", "suggested") else ""
+    )
     return f"{attempt.strategy.replace('_', ' ')} {attempt.decision}{scored}{said}"
 
 

@@ -134,7 +134,7 @@ class CorrectionOptions:
     share: Annotated[
         float,
         typer.Option(
-            min=0, help="Largest share of the run's work; a small run may use 100 stylizations."
+            min=0, help="Largest share of the run's work; a small run may use 100 megapixels of it."
         ),
     ] = 0.25
 

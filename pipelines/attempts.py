@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -36,6 +37,11 @@ def attempts_by_source(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:
     return {
         source: sorted(rows, key=lambda row: row["attempt_no"]) for source, rows in found.items()
     }
+
+
+def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows of attempts as a table."""
+    return pa.Table.from_pylist(list(rows), schema=attempts_schema())
 
 
 def lineage(run: Run, params: dict[str, Any]) -> dict[str, Any]:

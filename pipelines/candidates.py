@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ganst.correction.acceptance import Bench, Parent, Verdict, try_candidate
+from ganst.correction.acceptance import Verdict, try_candidate
+from ganst.correction.bench import Bench, Parent
 from ganst.correction.ladder import parameters
-from ganst.correction.strategies import NotApplicableError, Restyling, Subject
+from ganst.correction.strategies import MEGAPIXEL, NotApplicableError, Restyling, Subject
 from ganst.scoring.calibration import Judgement
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import SCORER_VERSION
@@ -21,10 +22,10 @@ from pipelines.images import DecodedImage, decode, encode
 from pipelines.judging import (
     JUDGEMENT_FIELDS,
     OutputsJob,
-    first_output,
     load_calibration,
     read_output,
 )
+from pipelines.placing import first_output
 from pipelines.runs import RunFolder
 from pipelines.schema import attempts_schema
 from pipelines.storage import open_root
@@ -41,6 +42,7 @@ class FlaggedImage:
     row: Row
     steps: tuple[tuple[str, Restyling], ...]  # attempt id and strategy, in the order to try
     others: tuple[Row, ...]  # first attempts of other sources, whose outputs are good
+    pixels: int = MEGAPIXEL  # of the output
     refused: frozenset[str] = frozenset()  # attempts that passed, and a person found bad
     forced: bool = False  # a person found the first output bad
 
@@ -53,10 +55,32 @@ class Candidate:
     pixels: Tensor
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A try: its row, the candidate if one could be made, and what it promises.
+
+    `promise`: whether it may be the photo in disguise, and its anomaly: the smaller the better. None
+    where a person need not look: it is no output of this photo, or no better than the flagged one.
+    """
+
+    row: Row
+    candidate: Candidate | None = None
+    promise: tuple[bool, float] | None = None
+
+
+def better(best: Tried | None, tried: Tried) -> Tried | None:
+    """The one of two refused tries that a person should be shown, if any; the earlier of equals."""
+    if tried.promise is None:
+        return best
+    if best is None or best.promise is None:
+        return tried
+    return tried if tried.promise < best.promise else best
+
+
 def try_ladder(
     image: FlaggedImage, photo: DecodedImage, job: OutputsJob, folder: RunFolder
-) -> Iterator[tuple[Candidate | None, Row]]:
-    """Candidates and their rows, in order; a candidate that cannot be made has a row as well."""
+) -> Iterator[Tried]:
+    """The tries in their order; a candidate that cannot be made has a row as well."""
     siblings: list[Tensor] = []
     parent = _parent(image, job, folder)
     good = cache(lambda: read_pairs(image.others, job, folder))
@@ -67,12 +91,19 @@ def try_ladder(
             bench = _bench(key, strategy, good(), job)
             verdict = try_candidate(photo.pixels, candidate.pixels, parent, siblings, bench)
         except (UnstylizableImageError, UnsupportedImageError, NotApplicableError) as error:
-            yield None, _refused_row(image, index, str(error))
+            yield Tried(row=_refused_row(image, index, str(error)))
             continue
         siblings.append(candidate.pixels)
         if key in image.refused:
             continue
-        yield candidate, _row(image, index, candidate, verdict, job.judge.alpha)
+        row = _row(image, index, candidate, verdict, job.judge.alpha)
+        yield Tried(row=row, candidate=candidate, promise=_promise(image, parent, verdict))
+
+
+def _promise(image: FlaggedImage, parent: Parent, verdict: Verdict) -> tuple[bool, float] | None:
+    before = parent.judgement.anomaly if parent.judgement and not image.forced else None
+    is_better = before is None or verdict.anomaly < before
+    return (verdict.is_close, verdict.anomaly) if verdict.is_genuine and is_better else None
 
 
 def all_refused(image: FlaggedImage, why: str) -> list[Row]:
@@ -140,6 +171,7 @@ def _bench(
         recompress=recompress,
         key=key,
         ignored=strategy.used_as_loss,
+        run_scale=job.run_scale,
     )
 
 

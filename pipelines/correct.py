@@ -1,20 +1,25 @@
 """Correct: make flagged images again, score again, deliver what passes, quarantine what does not.
 
-Order of writes for one image: the first output is copied aside, then the delivered one is replaced
-or removed, and the rows that say so come last. Killed in between, the next call does it again, with
-the same outcome.
+Order of writes for one image: the best of the refused is kept, the first output is copied aside, then
+the delivered one is replaced or removed, and the rows that say so come last. Killed in between, the
+next call does it again, with the same outcome.
 """
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-import pyarrow as pa
-from upath import UPath
-
-from pipelines.candidates import FlaggedImage, Row, all_refused, read_photo, try_ladder
+from pipelines.attempts import table_of
+from pipelines.candidates import (
+    FlaggedImage,
+    Row,
+    Tried,
+    all_refused,
+    better,
+    read_photo,
+    try_ladder,
+)
 from pipelines.cluster import count_workers, shared_cluster
 from pipelines.config import ComputeConfig
 from pipelines.correction_budget import (
@@ -32,18 +37,21 @@ from pipelines.correction_plan import (
     is_settled,
     key_of_image,
     plan_corrections,
+    stylized_pixels,
 )
 from pipelines.errors import StaleSourceError, UndecodableImageError
-from pipelines.judging import OutputsJob, first_output, outputs_job
+from pipelines.judging import OutputsJob, outputs_job
 from pipelines.parquet import commit_table
+from pipelines.placing import deliver, keep_suggestion, quarantine
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.reviews import read_verdicts
+from pipelines.run_columns import run_scale
 from pipelines.runs import Run, RunFolder
-from pipelines.schema import attempts_schema
 from pipelines.selection import EVERYTHING, Selection, check_reasons
 from pipelines.shards import Shard, ShardCount, plan_shards, run_shards
-from pipelines.storage import commit_bytes, copy_file, open_root
+from pipelines.storage import open_root
 from pipelines.stylize import one_thread
+from pipelines.stylized import read_stylized
 from pipelines.summary import alarm_of
 
 STAGE = "correct"
@@ -73,10 +81,11 @@ def correct(
     images = worst_first(planned)
     settled = sum(is_settled(image, attempts) for image in images)
     fault = systemic_fault(attempts) if settled < len(images) else None
-    if fault:
-        work = Work(failed=[fault])
-    else:
-        work = _work_through(run, images, budget(len(attempts), share), compute, on_progress)
+    work = (
+        Work(failed=[fault])
+        if fault
+        else _work_through(run, images, _budget(run, share), compute, on_progress)
+    )
     after = current_attempts(run)
     done = sum(is_settled(image, after) for image in work.tried)
     return StageSummary(
@@ -109,6 +118,7 @@ def _work_through(
 ) -> Work:
     """Wave by wave, each with what the rows of those before it leave."""
     work = Work()
+    job = _job_of(run) if images else outputs_job(run)
     with _cluster_for(images, current_attempts(run), compute) as shared:
         for number, wave in enumerate(in_waves(images)):
             attempts = current_attempts(run)
@@ -116,11 +126,21 @@ def _work_through(
             if left.spent >= allowed:
                 break
             trimmed = [image for image in map(left.trims, wave) if image.steps]
-            work.failed += _run_wave(run, trimmed, attempts, shared, on_progress)
+            work.failed += _run_wave(run, trimmed, attempts, job, shared, on_progress)
             work.tried += trimmed
     left = allowance(images, current_attempts(run))
     work.notes = _notes(left, len(images) - len(work.tried), allowed)
     return work
+
+
+def _budget(run: Run, share: float) -> float:
+    return budget(stylized_pixels(read_stylized(run.folder)), run.precision, share)
+
+
+def _job_of(run: Run) -> OutputsJob:
+    """With what is usual in the run, where its photos have moved; first attempts alone say that."""
+    firsts = [rows[0] for rows in current_attempts(run).values()]
+    return replace(outputs_job(run), run_scale=run_scale(run, table_of(firsts)))
 
 
 @contextmanager
@@ -140,6 +160,7 @@ def _run_wave(
     run: Run,
     images: Sequence[FlaggedImage],
     attempts: Mapping[str, list[Row]],
+    job: OutputsJob,
     compute: ComputeConfig,
     on_progress: OnProgress | None,
 ) -> tuple[str, ...]:
@@ -151,7 +172,7 @@ def _run_wave(
         shard_size=run.config.shard_size,
         workers=count_workers(compute),
     )
-    return run_shards(plan, compute, correct_shard, outputs_job(run), on_progress=on_progress)
+    return run_shards(plan, compute, correct_shard, job, on_progress=on_progress)
 
 
 def _notes(left: Allowance, num_untried: int, allowed: float) -> tuple[str, ...]:
@@ -164,7 +185,7 @@ def _notes(left: Allowance, num_untried: int, allowed: float) -> tuple[str, ...]
         untried = "output was" if num_untried == 1 else "outputs were"
         notes.append(
             f"{num_untried} flagged {untried} not tried: corrections have cost as much as"
-            f" stylizing {left.spent:.0f} images, the budget is {allowed:.0f}"
+            f" stylizing {left.spent:.0f} megapixels, the budget is {allowed:.0f}"
         )
     return tuple(notes)
 
@@ -189,7 +210,7 @@ def correct_shard(shard: Shard[FlaggedImage], job: OutputsJob) -> ShardCount:
     folder = RunFolder(open_root(job.run))
     with one_thread():
         rows = [row for image in shard.items for row in _correct_image(image, job, folder)]
-    commit_table(folder.attempts / shard.part, pa.Table.from_pylist(rows, schema=attempts_schema()))
+    commit_table(folder.attempts / shard.part, table_of(rows))
     return ShardCount(len(shard.items))
 
 
@@ -200,42 +221,15 @@ def _correct_image(image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> l
     except (StaleSourceError, UndecodableImageError) as error:
         return all_refused(image, f"the photo cannot be read: {error}")
     rows: list[Row] = []
-    for candidate, row in try_ladder(image, photo, job, folder):
-        rows.append(row)
-        if row["decision"] == "accepted" and candidate:
-            deliver(folder, image.row, candidate.data)
+    best: Tried | None = None
+    for tried in try_ladder(image, photo, job, folder):
+        rows.append(tried.row)
+        if tried.row["decision"] == "accepted" and tried.candidate:
+            deliver(folder, image.row, tried.candidate.data)
             return rows
+        best = better(best, tried)
+    if best is not None and best.candidate:
+        best.row["decision"] = "suggested"
+        keep_suggestion(folder, best.row, best.candidate.data)
     quarantine(folder, image.row)
     return rows
-
-
-def deliver(folder: RunFolder, row: Mapping[str, Any], data: bytes) -> None:
-    """Keep the first output aside, then replace the delivered image in one step.
-
-    `row` has `output` and `output_sha256` of the first output; no digest: there never was one.
-    """
-    _copy_first(folder, row, folder.superseded(row["output"]))
-    commit_bytes(folder.images(row["output"]), data)
-    folder.quarantine(row["output"]).unlink(missing_ok=True)
-
-
-def deliver_file(folder: RunFolder, row: Mapping[str, Any], made: UPath) -> None:
-    """As `deliver`, for what is too large to be held as bytes: a copy of the file `made`."""
-    _copy_first(folder, row, folder.superseded(row["output"]))
-    copy_file(made, folder.images(row["output"]))
-    folder.quarantine(row["output"]).unlink(missing_ok=True)
-
-
-def quarantine(folder: RunFolder, row: Mapping[str, Any]) -> None:
-    """Copy the first output to quarantine/, then take it out of images/."""
-    _copy_first(folder, row, folder.quarantine(row["output"]))
-    folder.images(row["output"]).unlink(missing_ok=True)
-    folder.superseded(row["output"]).unlink(missing_ok=True)
-
-
-def _copy_first(folder: RunFolder, row: Mapping[str, Any], target: UPath) -> None:
-    if row["output_sha256"] is None:  # what lies there now was delivered by a killed call
-        return
-    source = first_output(folder, row["output"])
-    if source != target and source.exists():
-        copy_file(source, target)

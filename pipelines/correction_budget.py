@@ -9,11 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ganst.correction.ladder import cost_of
+from ganst.correction.ladder import work_of
+from ganst.correction.strategies import MEGAPIXEL
 from pipelines.candidates import FlaggedImage, Row
 
-CORRECTION_SHARE = 0.25  # of the work of stylizing the run, which counts 1 an image
-SMALLEST_BUDGET = 100.0  # stylizations: a small run tries everything on its few images
+CORRECTION_SHARE = 0.25  # of the work of stylizing the run
+# Work is counted in megapixels through the network in fp32, which is what a try takes.
+SMALLEST_BUDGET = 100.0  # a small run tries everything on its few images
+_OF_FP32 = {"fp32": 1.0, "bf16": 0.7}  # what stylizing in that precision takes
 WAVE = 32  # images
 FAILURES_IN_A_ROW = 30  # after which a strategy is switched off
 
@@ -25,7 +28,7 @@ class Allowance:
     """What is left at a point of the order: strategies that are not to be tried, and whether to go on."""
 
     switched_off: frozenset[str]
-    spent: float  # stylizations
+    spent: float  # megapixels through the network
 
     def trims(self, image: FlaggedImage) -> FlaggedImage:
         """The image with the steps that are still to be tried."""
@@ -48,9 +51,10 @@ def in_waves(images: Sequence[FlaggedImage]) -> list[Sequence[FlaggedImage]]:
     return [images[start : start + WAVE] for start in range(0, len(images), WAVE)]
 
 
-def budget(num_stylized: int, share: float = CORRECTION_SHARE) -> float:
-    """Stylizations that corrections of a run of so many outputs may cost; none with a share of 0."""
-    return max(share * num_stylized, SMALLEST_BUDGET) if share else 0.0
+def budget(pixels: int, precision: str, share: float = CORRECTION_SHARE) -> float:
+    """What corrections may cost of a run with so many pixels of output; nothing with a share of 0."""
+    stylizing = _OF_FP32[precision] * pixels / MEGAPIXEL
+    return max(share * stylizing, SMALLEST_BUDGET) if share else 0.0
 
 
 def allowance(before: Iterable[FlaggedImage], attempts: Attempts) -> Allowance:
@@ -60,7 +64,7 @@ def allowance(before: Iterable[FlaggedImage], attempts: Attempts) -> Allowance:
     for image in before:
         for row in _tries(image, attempts):
             name = row["strategy"]
-            spent += cost_of(name)
+            spent += work_of(name, image.pixels)
             failures[name] = 0 if row["decision"] == "accepted" else failures[name] + 1
             if failures[name] >= FAILURES_IN_A_ROW:
                 switched_off.add(name)

@@ -2,10 +2,13 @@
 
 from bisect import bisect_right
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
+import pyarrow as pa
+
 from ganst.correction.ladder import ladder, parameters
-from ganst.correction.strategies import Rerun, Restyling
+from ganst.correction.strategies import MEGAPIXEL, Rerun, Restyling
 from ganst.scoring.columns import SCORER_VERSION
 from pipelines.attempts import attempts_by_source
 from pipelines.candidates import FlaggedImage, Row
@@ -19,7 +22,8 @@ from pipelines.stylized import read_stylized
 from pipelines.video.signature import VIDEO
 
 MAX_ATTEMPTS = 5  # of an image, the first one included
-NUM_OTHERS = 3  # good outputs that an image is given for comparison
+# Good outputs that an image is given: to compare with, and to learn the colours of the style from.
+NUM_OTHERS = 8
 
 
 def current_attempts(run: Run, *, clips: bool = False) -> dict[str, list[Row]]:
@@ -55,13 +59,22 @@ def plan_corrections(
     if not _is_calibrated(run):
         return []
     good = sorted(source for source, row in firsts.items() if not row["flagged"])
-    written = _written_by_the_network(run)
-    bad = (source for source, row in sorted(firsts.items()) if _is_bad(row, verdicts))
+    made = read_stylized(run.folder)
+    written, pixels = _digests_of(made), _pixels_of(made)
+    bad = (
+        source
+        for source, row in sorted(firsts.items())
+        if _is_bad(row, verdicts) and not _is_taken(attempts[source], verdicts)
+    )
     planned = (
         _plan_image(run, attempts[source], verdicts, written, _others(source, good, firsts))
         for source in bad
     )
-    return [image for image in planned if image.steps]
+    return [
+        replace(image, pixels=pixels.get(image.row["source"], MEGAPIXEL))
+        for image in planned
+        if image.steps
+    ]
 
 
 def _plan_image(
@@ -87,6 +100,12 @@ def _is_bad(row: Row, verdicts: Verdicts) -> bool:
     return said["verdict"] == "bad" if said else row["flagged"]
 
 
+def _is_taken(rows: list[Row], verdicts: Verdicts) -> bool:
+    """True where a person took what was only suggested: that is the end of it."""
+    said = (verdicts.get(key_of(row)) for row in rows if row["decision"] == "suggested")
+    return any(one["verdict"] == "good" for one in said if one)
+
+
 def _is_refused(rows: list[Row], attempt: str, verdicts: Verdicts) -> bool:
     """True where that attempt was accepted and a person found it bad."""
     mine = (row for row in rows if row["attempt_id"] == attempt and row["decision"] == "accepted")
@@ -100,9 +119,20 @@ def _others(source: str, good: Sequence[str], firsts: Mapping[str, Row]) -> tupl
     return tuple(firsts[name] for name in names if name != source)[:NUM_OTHERS]
 
 
-def _written_by_the_network(run: Run) -> frozenset[str]:
+def _digests_of(made: pa.Table) -> frozenset[str]:
     """Digests of outputs as the network gave them: what has another one was damaged since."""
-    return frozenset(read_stylized(run.folder)["output_sha256"].drop_null().to_pylist())
+    return frozenset(made["output_sha256"].drop_null().to_pylist())
+
+
+def stylized_pixels(made: pa.Table) -> int:
+    """How many pixels all outputs of a run have together."""
+    return sum(_pixels_of(made).values())
+
+
+def _pixels_of(made: pa.Table) -> dict[str, int]:
+    """How many pixels the output of each source has, where one was made."""
+    sizes = made.select(["source", "width", "height"]).drop_null().to_pylist()
+    return {row["source"]: row["width"] * row["height"] for row in sizes}
 
 
 def _is_the_same_again(run: Run, strategy: Restyling) -> bool:

@@ -118,13 +118,22 @@ def next_step(found: Explanation, run: str) -> str:
     if found.status == "flagged":
         return f"ganst correct {run}, or say that it is good: ganst review import {run} FILE"
     if found.status == "quarantined":
-        return (
-            f"look at it, and if it is good after all say so: ganst review import {run} FILE;"
-            " else take another photo or another style"
-        )
+        return _of_quarantined(found, run)
     if found.status == "corrected":
         return "compare the correction with the first output on the page; nothing has to be done"
     return "nothing has to be done"
+
+
+def _of_quarantined(found: Explanation, run: str) -> str:
+    if any(attempt.decision == "suggested" for attempt in found.attempts):
+        return (
+            "look at it and at the suggestion beside it, on the page; who takes one of them says"
+            f" so there, or good or suggestion in a table: ganst review import {run} FILE"
+        )
+    return (
+        f"look at it, and if it is good after all say so: ganst review import {run} FILE;"
+        " else take another photo or another style"
+    )
 
 
 def _find(report: pa.Table, source: str) -> Row:
@@ -203,4 +212,6 @@ def _pictures(run: Run, row: Row, heat: Heat | None) -> Sequence[tuple[str, Imag
             found.append((f"heat map: {heat.place}", painted(first, heat.heat)))
         if row["status"] == "corrected":
             found.append(("corrected", thumbnails.output(run, row, _SIDE_PX)))
+        if row["suggestion"]:
+            found.append(("suggested", thumbnails.suggestion(run, row, _SIDE_PX)))
     return [(label, picture) for label, picture in found if picture is not None]

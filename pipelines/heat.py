@@ -25,7 +25,8 @@ from ganst.scoring.heatmap import (
     to_heat,
 )
 from pipelines.errors import PathLeavesRootError, StaleSourceError, UndecodableImageError
-from pipelines.judging import first_output, read_output
+from pipelines.judging import read_output
+from pipelines.placing import first_output
 from pipelines.stylize import read_source
 from pipelines.thumbnails import sample_evenly
 from pipelines.video.signature import is_clip_output

@@ -17,11 +17,12 @@ from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import COLUMN_NAMES, SCORER_VERSION
 from ganst.scoring.fingerprint import fingerprint
 from ganst.scoring.measuring import measure
+from ganst.scoring.relative import RunScale
 from pipelines.delivery import Delivery, delivery_of
 from pipelines.errors import StaleSourceError, UndecodableImageError
 from pipelines.images import DecodedImage, decode
 from pipelines.naming import format_of
-from pipelines.runs import Run, RunFolder
+from pipelines.runs import Run
 from pipelines.scratch import DEFAULT_MEMORY_MB
 from pipelines.storage import read_bytes
 
@@ -53,6 +54,7 @@ class OutputsJob:
     max_side: int | None
     max_pixels: int
     delivery: Delivery
+    run_scale: RunScale | None = None  # what is usual in it, where its photos have moved
 
 
 def outputs_job(run: Run) -> OutputsJob:
@@ -128,14 +130,6 @@ def stale_fields(error: StaleSourceError | UndecodableImageError) -> dict[str, A
     """The fields of an output whose source can no longer be read: no verdict."""
     status = {"score_status": "unsupported", "evidence": str(error)}
     return _empty_fields() | {"scorer_version": SCORER_VERSION} | status
-
-
-def first_output(folder: RunFolder, output: str) -> UPath:
-    """Where the first output of a source lies now: correction may have moved it."""
-    for place in (folder.superseded(output), folder.quarantine(output)):
-        if place.exists():
-            return place
-    return folder.images(output)
 
 
 def load_calibration(style_path: str) -> tuple[Calibration, str] | None:

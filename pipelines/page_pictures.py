@@ -42,6 +42,7 @@ _MAKERS: Mapping[str, Callable[[Run, Row, int], Image.Image | None]] = {
     "photo": thumbnails.photo,
     "first": thumbnails.first_output,
     "delivered": thumbnails.output,
+    "suggested": thumbnails.suggestion,
 }
 
 
@@ -51,7 +52,9 @@ def roles(row: Row) -> tuple[str, ...]:
         return ()
     if row["status"] == "corrected":
         return ("photo", "first", "delivered")
-    return ("photo", "first" if row["status"] == "quarantined" else "delivered")
+    if row["status"] == "quarantined":
+        return ("photo", "first", *(("suggested",) if row["suggestion"] else ()))
+    return ("photo", "delivered")
 
 
 def choose_sides(rows: Sequence[Row]) -> dict[str, int]:
@@ -119,6 +122,8 @@ def _address(run: Run, row: Row, role: str) -> str | None:
     root = run.folder.root
     if role == "photo":
         return _photo_address(run, row["source"])
+    if role == "suggested":
+        return _relative(root / row["suggestion"], root)
     path = root / row["output"]
     if role == "first":
         superseded = run.folder.superseded("/".join(PurePosixPath(row["output"]).parts[1:]))

@@ -29,7 +29,9 @@ MAX_ROWS = 20_000
 FAMILIES = ("content", "style", "passthrough", "artifact", "color")
 _LINEAGE = (
     "source",
+    "attempt_id",
     "attempt_no",
+    "output_sha256",
     "strategy",
     "decision",
     "decision_reason",
@@ -57,6 +59,7 @@ def page_rows(
     return [
         _page_row(run, row, lineages.get(row["source"], ()), sides.get(row["source"]))
         | _verdict(verdicts.get(key_of(row)))
+        | _suggestion(row, lineages.get(row["source"], ()), verdicts)
         | (_heat(run, row, usual) if row["source"] in heated else {})
         | ({"clip": clips[row["source"]]} if row["source"] in clips else {})
         for row in kept
@@ -109,6 +112,20 @@ def _verdict(review: Row | None) -> dict[str, str]:
         return {}
     time = review["time"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"verdict": review["verdict"], "why": review["why"] or "", "reviewed": time}
+
+
+def _suggestion(row: Row, lineage: Sequence[Row], verdicts: Verdicts) -> dict[str, Any]:
+    """What verdicts on the suggestion are bound to, and how it was made."""
+    if not row["suggestion"]:
+        return {}
+    (made,) = [one for one in lineage if f"refused/{one['attempt_id']}/" in row["suggestion"]]
+    found = {
+        "attempt": made["attempt_id"],
+        "sha": made["output_sha256"],
+        "strategy": made["strategy"],
+        "p": _rounded(made["p_anomaly"]),
+    }
+    return {"suggested": found | _verdict(verdicts.get(key_of(made)))}
 
 
 def _heat(run: Run, row: Row, usual: LocalScale | None) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from ganst.scoring.backbone import BACKBONE_COLUMNS
 from ganst.scoring.columns import COLUMN_NAMES
 from pipelines import parquet, schema
 from pipelines.page import write_page
-from pipelines.reviews import REVIEWED_BAD, read_verdicts, with_verdicts
-from pipelines.run_columns import q_of_run, twin_of, with_relative, without_relative
+from pipelines.report_columns import equals, final_columns
+from pipelines.reviews import read_verdicts, with_verdicts
+from pipelines.run_columns import with_relative, without_relative
 from pipelines.shards import joined
 from pipelines.sheets import write_sheets
 from pipelines.summary import Summary, summarise, write_summary
@@ -33,19 +34,6 @@ if TYPE_CHECKING:
 # A photo whose bytes changed is another photo: its old outputs and scores say nothing about it.
 _PHOTO = ("source", "source_sha256")
 
-# Taken from the image that `output` names.
-_SCORES = (
-    "p_anomaly",
-    "flagged",
-    "p_content",
-    "p_style",
-    "p_passthrough",
-    "p_artifact",
-    "p_color",
-    "p_source",
-)
-_IDENTITY = ("attempt_id", "output_sha256")
-_REASONS = ("reason", "reason_probability")
 # Many times as much as all else: a join would copy them for nothing.
 _MEASURED = frozenset((*COLUMN_NAMES, *BACKBONE_COLUMNS))
 
@@ -100,10 +88,8 @@ def build_report(
     # "ok" comes last: a photo that was rejected once and stylized later is stylized.
     made = _last_of_each(stylized, _PHOTO, ("-status", "attempt_id"))
     first = _last_of_each(_only(tries, "first"), _PHOTO, ())
-    kept = pc.fill_null(pc.not_equal(tries["verdict"], "bad"), True)
-    accepted = _last_of_each(
-        _only(tries.filter(kept), "accepted"), _PHOTO, ("attempt_no", "attempt_id")
-    )
+    accepted = _last_of_each(tries.filter(_is_taken(tries)), _PHOTO, ("attempt_no", "attempt_id"))
+    suggested = _last_of_each(_suggestions(tries), _PHOTO, ("-anomaly", "-attempt_no"))
     counts = _counts(tries)
 
     wide = photos.sort_by("source")
@@ -111,10 +97,11 @@ def build_report(
         (made, "made_"),
         (first, "first_"),
         (accepted, "accepted_"),
+        (suggested, "suggested_"),
         (counts, ""),
     ):
         wide = _beside(wide, _prefixed(table, prefix))
-    return _final_columns(wide, style, style_digest)
+    return final_columns(wide, style, style_digest)
 
 
 def lineage(catalog: pa.Table, attempts: pa.Table) -> pa.Table:
@@ -124,7 +111,9 @@ def lineage(catalog: pa.Table, attempts: pa.Table) -> pa.Table:
     by source and attempt number.
     """
     # Two drivers on one run may both commit an attempt: always the same copy must count.
-    unique = _last_of_each(attempts, (*_PHOTO, "attempt_id"), ("attempt_no", "output_sha256"))
+    unique = _last_of_each(
+        attempts, (*_PHOTO, "attempt_id"), ("attempt_no", "output_sha256", "decision")
+    )
     first = _last_of_each(_only(unique, "first"), _PHOTO, ("scorer_version", "attempt_id"))
     photos = catalog.select(["source", "sha256"]).rename_columns(list(_PHOTO))
     current = first.filter(_are_among(first, photos, _PHOTO))
@@ -136,10 +125,26 @@ def _only(attempts: pa.Table, decision: str) -> pa.Table:
     return attempts.filter(pc.equal(attempts["decision"], decision))
 
 
+def _is_taken(tries: pa.Table) -> pa.ChunkedArray:
+    """Accepted and not refused by a person, or suggested and taken by one."""
+    passed = pc.and_(
+        pc.equal(tries["decision"], "accepted"), pc.invert(equals(tries["verdict"], "bad"))
+    )
+    chosen = pc.and_(pc.equal(tries["decision"], "suggested"), equals(tries["verdict"], "good"))
+    return pc.or_(passed, chosen)
+
+
+def _suggestions(tries: pa.Table) -> pa.Table:
+    """Those that no person has refused."""
+    suggested = pc.equal(tries["decision"], "suggested")
+    return tries.filter(pc.and_(suggested, pc.invert(equals(tries["verdict"], "bad"))))
+
+
 def _counts(tries: pa.Table) -> pa.Table:
     """Attempts and refused attempts of each photo."""
-    by_person = pc.and_(pc.equal(tries["decision"], "accepted"), _is(tries["verdict"], "bad"))
-    refused = pc.cast(pc.or_(pc.equal(tries["decision"], "refused"), by_person), pa.int64())
+    by_person = pc.and_(pc.equal(tries["decision"], "accepted"), equals(tries["verdict"], "bad"))
+    by_rule = pc.is_in(tries["decision"], pa.array(["refused", "suggested"]))
+    refused = pc.cast(pc.or_(by_rule, by_person), pa.int64())
     grouped = (
         tries.select(list(_PHOTO))
         .append_column("refused", refused)
@@ -190,132 +195,3 @@ def _prefixed(table: pa.Table, prefix: str) -> pa.Table:
     return table.select(names).rename_columns(
         [name if name in _PHOTO else f"{prefix}{name}" for name in names]
     )
-
-
-def _final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
-    status = _status(wide)
-    is_corrected = _is(status, "corrected")
-    was_flagged = pc.fill_null(wide["first_flagged"], False)
-    columns = {
-        "source": wide["source"],
-        "source_sha256": wide["source_sha256"],
-        "group": wide["group"],
-        "status": status,
-        "output": _output(wide, status),
-        **{name: _of_delivered(wide, status, name) for name in _IDENTITY},
-        "style": _constant(style, wide.num_rows),
-        "style_digest": _constant(style_digest, wide.num_rows),
-        # An output that is not scored yet has no attempt row, and was made all the same.
-        "attempts": pc.fill_null(
-            wide["tries"], pc.cast(_is(wide["made_status"], "ok"), pa.int64())
-        ),
-        "strategy": wide["accepted_strategy"],
-        **{
-            name: pc.if_else(is_corrected, wide[f"accepted_{name}"], wide[f"first_{name}"])
-            for name in _SCORES
-        },
-        "q_anomaly": q_of_run(wide["first_p_anomaly"]),
-        "p_relative": wide["first_p_relative"],
-        "twin_of": twin_of(wide["source"], wide["first_source_print"], wide["first_output_print"]),
-        "was_flagged": was_flagged,
-        # Why the first output was flagged: a corrected image keeps the reason it was corrected for.
-        **{name: _where(was_flagged, wide[f"first_{name}"]) for name in _REASONS},
-        **{name: _of_delivered(wide, status, name) for name in ("verdict", "verdict_why")},
-        "evidence": _evidence(wide, status, was_flagged),
-        "error": _error(wide, status),
-    }
-    # What a person waives is not flagged any more, what a person refuses is.
-    columns["flagged"] = pc.if_else(is_corrected, columns["flagged"], _is_bad(wide))
-    columns["reason"] = pc.if_else(
-        _is_refused_unflagged(wide), _constant(REVIEWED_BAD, wide.num_rows), columns["reason"]
-    )
-    # A mask with nulls cannot index a pandas frame: what was never scored is not flagged.
-    columns["flagged"] = pc.fill_null(columns["flagged"], False)
-    ordered = {field.name: columns[field.name] for field in schema.REPORT}
-    return pa.table(ordered).cast(schema.REPORT).combine_chunks()
-
-
-def _status(wide: pa.Table) -> pa.ChunkedArray:
-    """ok, corrected, flagged, quarantined, rejected; null where the photo is not stylized yet."""
-    is_bad = _is_bad(wide)
-    was_tried = pc.greater(pc.fill_null(wide["refusals"], 0), 0)
-    # Without a calibration nothing can tell whether another attempt is better.
-    is_hopeless = pc.and_(_is(_said(wide), "bad"), _is_unjudged(wide))
-    gave_up = pc.and_(is_bad, pc.or_(was_tried, is_hopeless))
-    cases = {
-        "rejected": pc.or_(_is(wide["status"], "rejected"), _is(wide["made_status"], "rejected")),
-        None: pc.is_null(wide["made_status"]),
-        "corrected": pc.is_valid(wide["accepted_attempt_id"]),
-        "quarantined": gave_up,
-        "flagged": is_bad,
-    }
-    conditions = pc.make_struct(*cases.values(), field_names=[str(name) for name in cases])
-    return pc.case_when(conditions, *(pa.scalar(name, pa.string()) for name in cases), "ok")
-
-
-def _said(wide: pa.Table) -> pa.ChunkedArray:
-    """The verdict on the first output."""
-    return pc.coalesce(wide["first_verdict"], wide["made_verdict"])
-
-
-def _is_bad(wide: pa.Table) -> pa.ChunkedArray:
-    """The first output is bad: a person's word, or else the flag."""
-    was_flagged = pc.fill_null(wide["first_flagged"], False)
-    waived = pc.and_(was_flagged, _is(_said(wide), "good"))
-    return pc.or_(pc.and_(was_flagged, pc.invert(waived)), _is(_said(wide), "bad"))
-
-
-def _is_refused_unflagged(wide: pa.Table) -> pa.ChunkedArray:
-    was_flagged = pc.fill_null(wide["first_flagged"], False)
-    return pc.and_(_is(_said(wide), "bad"), pc.invert(was_flagged))
-
-
-def _is_unjudged(wide: pa.Table) -> pa.ChunkedArray:
-    return pc.equal(pc.fill_null(wide["first_score_status"], "uncalibrated"), "uncalibrated")
-
-
-def _output(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Where the image lies, relative to the run; null where there is none."""
-    place = pc.if_else(_is(status, "quarantined"), "quarantine", "images")
-    path = pc.binary_join_element_wise(place, wide["made_output"], "/")
-    return _where(_has_image(status), path)
-
-
-def _of_delivered(wide: pa.Table, status: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """That column of the attempt that made the image `output` names; one without scores too."""
-    first = pc.coalesce(wide[f"first_{name}"], wide[f"made_{name}"])
-    delivered = pc.if_else(_is(status, "corrected"), wide[f"accepted_{name}"], first)
-    return _where(_has_image(status), delivered)
-
-
-def _has_image(status: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.and_(pc.is_valid(status), pc.invert(_is(status, "rejected")))
-
-
-def _error(wide: pa.Table, status: pa.ChunkedArray) -> pa.ChunkedArray:
-    waiting = pa.scalar("not stylized yet: the same command again goes on here", pa.string())
-    said = pc.coalesce(wide["error"], wide["made_error"])
-    return pc.if_else(pc.is_null(status), waiting, _where(_is(status, "rejected"), said))
-
-
-def _evidence(
-    wide: pa.Table, status: pa.ChunkedArray, was_flagged: pa.ChunkedArray
-) -> pa.ChunkedArray:
-    """What stands out in a flagged output, or why an image has no score."""
-    score_status = pc.fill_null(wide["first_score_status"], "missing")
-    is_missing = pc.and_(_has_image(status), _is(score_status, "missing"))
-    is_telling = pc.or_(was_flagged, pc.invert(_is(score_status, "scored")))
-    waiting = _where(is_missing, _constant("not scored yet", wide.num_rows))
-    return pc.coalesce(_where(is_telling, wide["first_evidence"]), waiting)
-
-
-def _is(column: pa.ChunkedArray, value: str) -> pa.ChunkedArray:
-    return pc.fill_null(pc.equal(column, value), False)
-
-
-def _where(mask: pa.ChunkedArray, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.if_else(mask, column, pa.scalar(None, column.type))
-
-
-def _constant(value: str, length: int) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.array([value] * length, pa.string())])

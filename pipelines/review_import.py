@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines import schema
 from pipelines.errors import GanstError
@@ -21,7 +22,7 @@ from pipelines.runs import run_key
 from pipelines.storage import open_root, read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pipelines.reviews import Key
     from pipelines.runs import Run
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     Lines = Iterator[tuple[int, Row]]  # line number, review
 
 _PAGE_FORMAT = 1
+_TAKE = "suggestion"  # in a CSV table: good, said of the suggestion
+_BOUND = ("source", "attempt_id", "output_sha256")
 
 
 class ReviewFileError(GanstError):
@@ -48,7 +51,8 @@ def import_reviews(run: Run, file: str) -> Imported:
     """Commit the verdicts of a file as one part; the same file again adds nothing.
 
     A CSV table has the columns source and verdict, and why and reviewer if you like; it is about
-    what is delivered now. What follows from the verdicts is done by `write_report`.
+    what is delivered now, or kept in quarantine. There "suggestion" takes the correction that was
+    suggested. What follows from the verdicts is done by `write_report`.
 
     Raises:
         ReviewFileError: A line that cannot be taken; nothing was written.
@@ -91,32 +95,60 @@ def _parse(run: Run, content: bytes) -> list[Row]:
 def _table_lines(run: Run, text: str) -> Lines:
     """The verdicts of a CSV table, on what is delivered now."""
     header = text.partition("\n")[0]
-    delimiter = ";" if header.count(";") > header.count(",") else ","  # spreadsheets of half Europe
+    delimiter = max(",;\t", key=header.count)  # spreadsheets of half Europe write semicolons
     table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    table.fieldnames = [name.strip().lower() for name in _fields(table)]
     missing = [name for name in ("source", "verdict") if name not in (table.fieldnames or ())]
     if missing:
         raise _at(1, f"there is no column {missing[0]!r}")
-    report, _ = current_report(run)
-    names = ("source", "attempt_id", "output_sha256", "status")
+    report, tries = current_report(run)
+    names = ("source", "attempt_id", "output_sha256", "status", "suggestion")
     delivered = {row["source"]: row for row in report.select(names).to_pylist()}
+    suggested = _suggested(tries)
     now = datetime.now(UTC)
     try:
         for row in table:
             said = {name: (row.get(name) or "").strip() for name in ("verdict", "why", "reviewer")}
             said["verdict"] = said["verdict"].lower()
             bound = _delivered(delivered, row["source"] or "", table.line_num)
+            if said["verdict"] == _TAKE:
+                bound = _suggestion(delivered[bound["source"]], suggested, table.line_num)
+                said["verdict"] = "good"
             yield table.line_num, bound | said | {"time": now}
     except csv.Error as error:
         raise _at(table.line_num, f"it is no CSV: {error}") from error
 
 
+def _fields(table: csv.DictReader[str]) -> Sequence[str]:
+    try:
+        return table.fieldnames or ()
+    except csv.Error as error:
+        raise _at(1, f"it is no CSV: {error}") from error
+
+
 def _delivered(delivered: Mapping[str, Row], source: str, number: int) -> dict[str, Any]:
+    if source not in delivered:
+        source = source.strip()
     if source not in delivered:
         raise _at(number, f"there is no photo {source!r} in this run")
     row = delivered[source]
     if row["attempt_id"] is None or row["output_sha256"] is None:
         raise _at(number, f"{source!r} has no output to judge, it is {row['status'] or 'pending'}")
-    return {name: row[name] for name in ("source", "attempt_id", "output_sha256")}
+    return {name: row[name] for name in _BOUND}
+
+
+def _suggested(tries: pa.Table) -> dict[tuple[str, str], Row]:
+    """The suggestions of a run by source and by their path below RUN."""
+    rows = tries.filter(pc.equal(tries["decision"], "suggested"))
+    found = rows.select([*_BOUND, "output"]).to_pylist()
+    return {(row["source"], f"refused/{row['attempt_id']}/{row['output']}"): row for row in found}
+
+
+def _suggestion(row: Row, suggested: Mapping[tuple[str, str], Row], number: int) -> dict[str, Any]:
+    if row["suggestion"] is None:
+        raise _at(number, f"there is no suggestion for {row['source']!r}")
+    made = suggested[row["source"], row["suggestion"]]
+    return {name: made[name] for name in _BOUND}
 
 
 def _page_lines(run: Run, text: str) -> Lines:

@@ -75,7 +75,7 @@ class RunFolder:
         return self.root / "reviews"
 
     def refused(self, attempt_id: str, output: str) -> UPath:
-        """Where a corrected image lies that a person refused."""
+        """Where a correction lies that was refused and is kept: by a person, or as a suggestion."""
         return resolve_inside(self.root / "refused" / attempt_id, output)
 
     def superseded(self, output: str) -> UPath:

@@ -173,6 +173,11 @@ REPORT = _schema(
     _field("twin_of", pa.string(), "another photo whose first output is the same picture"),
     _ERROR,
     _EVIDENCE,
+    _field(
+        "suggestion",
+        pa.string(),
+        "path below RUN of the best refused correction of a quarantined image; null if none",
+    ),
     _field("verdict", pa.string(), "of a person on the delivered image: good | bad; null if none"),
     _field("verdict_why", pa.string(), "in that person's words"),
 )
@@ -217,6 +222,10 @@ _ATTEMPT_FIELDS = (
     _REASON_PROBABILITY,
     _EVIDENCE,
     _field("flagged", pa.bool_(), "p_anomaly up to the run's alpha"),
-    _field("decision", pa.string(), "first | accepted | refused"),
+    _field(
+        "decision",
+        pa.string(),
+        "first | accepted | refused | suggested: refused too, but kept for a person as the best",
+    ),
     _field("decision_reason", pa.string(), "why; null for a first attempt"),
 )

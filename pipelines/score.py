@@ -13,7 +13,6 @@ from pipelines.config import ComputeConfig
 from pipelines.errors import StaleSourceError, UndecodableImageError
 from pipelines.judging import (
     OutputsJob,
-    first_output,
     load_calibration,
     outputs_job,
     read_output,
@@ -23,6 +22,7 @@ from pipelines.judging import (
 )
 from pipelines.pairs import score_pairs
 from pipelines.parquet import commit_table, read_table
+from pipelines.placing import first_output
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, first_params, record
 from pipelines.schema import CATALOG, attempts_schema

@@ -48,6 +48,11 @@ def output(run: Run, row: ReportRow, side: int) -> Image.Image | None:
     return thumbnail(run.folder.root / row["output"], side, run.config.max_pixels)
 
 
+def suggestion(run: Run, row: ReportRow, side: int) -> Image.Image | None:
+    """The refused correction that a person may take."""
+    return thumbnail(run.folder.root / row["suggestion"], side, run.config.max_pixels)
+
+
 def thumbnail(path: UPath, side: int, max_pixels: int) -> Image.Image | None:
     """RGB, upright, the long side at most `side` px; None where the file is gone or cannot be read.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from pipelines.placing import deliver_file, quarantine
 from pipelines.storage import copy_file
 from pipelines.video.digest import digest_of
 
@@ -43,8 +44,6 @@ def settle_files(folder: RunFolder, report: pa.Table, tries: pa.Table, verdicts:
 
 
 def _settle(folder: RunFolder, row: Row, refused: Sequence[Row]) -> None:
-    from pipelines.correct import quarantine  # here: it loads the scorers, which take seconds
-
     output = "/".join(PurePosixPath(row["output"]).parts[1:])
     _keep_refused(folder, output, refused)
     if row["status"] == "corrected":
@@ -67,8 +66,6 @@ def _keep_refused(folder: RunFolder, output: str, refused: Sequence[Row]) -> Non
 
 
 def _deliver_again(folder: RunFolder, output: str, row: Row) -> None:
-    from pipelines.correct import deliver_file
-
     kept = folder.refused(row["attempt_id"], output)
     if kept.exists() and not _has_bytes(folder.images(output), row["output_sha256"]):
         deliver_file(folder, {**row, "output": output}, kept)

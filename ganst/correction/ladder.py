@@ -39,7 +39,7 @@ STRATEGIES: tuple[Restyling, ...] = (
     _TO_CONTENT,
     _TO_STYLE,
 )
-_COSTS = {step.name: step.cost for step in STRATEGIES}
+_BY_NAME = {step.name: step for step in STRATEGIES}
 _DEFAULT: tuple[Restyling, ...] = (_RERUN, _OTHER, _BEST, _AVERAGE)
 # A blend and a restored structure are offered only where content is missing: they would make a
 # passthrough worse. How many of a ladder an image is given: see `pipelines.correction_plan`.
@@ -47,9 +47,9 @@ _LADDERS: dict[str, tuple[Restyling, ...]] = {
     "passthrough": (_RERUN, _NORMALISED, _OTHER, _SECOND, _TO_STYLE),
     "blur": (_RERUN, _STRUCTURE, _OTHER, _BEST, _TO_CONTENT),
     "wrong_image": (_RERUN, _BLEND, _OTHER, _BEST, _TO_CONTENT),
-    "color_cast": (_RERUN, _OTHER, _EXPECTED, _COLOURS),
-    "exposure": (_RERUN, _NORMALISED, _OTHER, _EXPECTED),
-    "inverted": (_RERUN, _OTHER, _BEST, _EXPECTED),
+    "color_cast": (_RERUN, _EXPECTED, _OTHER, _COLOURS),
+    "exposure": (_RERUN, _NORMALISED, _EXPECTED, _OTHER, _COLOURS),
+    "inverted": (_RERUN, _EXPECTED, _OTHER, _BEST),
     "blob": (_RERUN, _OTHER, _REGION, _AVERAGE),
     "blank": (_RERUN, _OTHER, _REGION, _AVERAGE),
     "patch": (_RERUN, _OTHER, _REGION, _AVERAGE),
@@ -75,6 +75,6 @@ def parameters(strategy: Restyling) -> dict[str, Any]:
     return asdict(strategy)
 
 
-def cost_of(name: str) -> float:
-    """What a try of the strategy of that name costs, in stylizations of its image."""
-    return _COSTS[name]
+def work_of(name: str, pixels: int) -> float:
+    """What a try of the strategy of that name on so many pixels costs: see `Restyling.work`."""
+    return _BY_NAME[name].work(pixels)

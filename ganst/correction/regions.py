@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _GROWN = 1 / 40  # of the short side: the heat of a cell fades at the border of a fault
 _FEATHER = 1 / 60  # of the short side, sigma
 _MOST = 0.5  # of the picture; above, it is no single place
+_COMPARED = 3  # good outputs that say what a place may look like
 _FLIPS = ((), (2,), (1,))  # as it is, left to right, upside down
 
 
@@ -42,7 +43,7 @@ class RegionRepair(Restyling):
         source, flagged = subject.source, subject.flagged
         if flagged is None or flagged.shape != source.shape:
             raise NotApplicableError("there is no output of the photo's size to repair")
-        usual = _usual(subject.good())
+        usual = _usual(subject.good()[:_COMPARED])
         mask = repair_mask(source, flagged, usual)
         best, coolest = flagged, float("inf")
         for flips in _FLIPS:

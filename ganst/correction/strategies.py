@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from ganst.models.generator import ResnetGenerator
 
 
+MEGAPIXEL = 1_000_000
+# What judging a candidate takes as long as: 0.6 s of CPU time, on copies of one size of any image.
+JUDGING = 1.0  # megapixels through the network
+
+
 class NotApplicableError(ValueError):
     """The strategy has nothing to work on in this image; says what is missing."""
 
@@ -62,7 +67,7 @@ class Restyling:
     """A strategy that runs the style's network: with which of its checkpoints, in which precision."""
 
     name: ClassVar[str]
-    cost: ClassVar[float]  # of a try, in stylizations of the image; the judging of it included
+    cost: ClassVar[float]  # of a try at one megapixel: see `work`
     checkpoint: str = "final"
     precision: str = "fp32"
 
@@ -75,6 +80,10 @@ class Restyling:
     def used_as_loss(self) -> tuple[str, ...]:
         """Families of columns that this strategy optimises; they may not speak for its candidate."""
         return ()
+
+    def work(self, pixels: int) -> float:
+        """What a try on an image of that size costs, in megapixels through the network in fp32."""
+        return JUDGING + (self.cost - JUDGING) * pixels / MEGAPIXEL
 
     def stylize(self, image: Tensor, stylist: Stylist) -> Tensor:
         """Run the network on uint8 `[3, H, W]`."""

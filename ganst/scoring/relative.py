@@ -45,6 +45,15 @@ class RunScale:
         return (residuals - self.middle) / self.spread
 
 
+def scale_of_run(calibration: Calibration, sources: np.ndarray, outputs: np.ndarray) -> RunScale:
+    """The scale of a run of source columns `[n, X]` and judged columns `[n, D]`.
+
+    Of more than 4000 rows an even sample is taken. Raises ValueError for fewer than 20.
+    """
+    every = max(1, len(sources) // _MOST)
+    return RunScale.fit(calibration.detector.residuals(sources[::every], outputs[::every]))
+
+
 def relative_p(
     calibration: Calibration, sources: np.ndarray, outputs: np.ndarray, keys: Sequence[str]
 ) -> np.ndarray:
@@ -52,8 +61,7 @@ def relative_p(
 
     `keys` break ties. Raises ValueError for fewer than 20 rows.
     """
-    every = max(1, len(sources) // _MOST)
-    scale = RunScale.fit(calibration.detector.residuals(sources[::every], outputs[::every]))
+    scale = scale_of_run(calibration, sources, outputs)
     found = []
     for start in range(0, len(sources), _MOST):
         part = slice(start, start + _MOST)

@@ -1,5 +1,5 @@
 // The chosen image: two pictures under a boundary that moves, all pictures side by side, what was found.
-const LABELS = { photo: "Photograph", first: "First output", delivered: "Delivered" };
+const LABELS = { photo: "Photograph", first: "First output", delivered: "Delivered", suggested: "Suggestion, not delivered" };
 
 const detail = (() => {
   const { make } = list;
@@ -19,6 +19,7 @@ const detail = (() => {
   function note(role) {
     if (role === "photo") return "";
     if (role === "delivered" && row.status === "corrected") return `${words(row.strategy)} · ${pWords(row.p)}`;
+    if (role === "suggested") return `${words(row.suggested.strategy)} · ${pWords(row.suggested.p)}`;
     return pWords(row.first ?? row.p);
   }
 
@@ -62,8 +63,8 @@ const detail = (() => {
   function toggleHeat() {
     if (!row?.heat) return;
     isHot = !isHot;
-    // The heat is that of the first output: of a corrected image that one has to be in sight.
-    if (isHot && row.heat.role === "first" && row.status === "corrected") against = "first";
+    // The heat is that of the first output: beside a correction that one has to be in sight.
+    if (isHot && row.heat.role === "first") against = "first";
     showPair();
   }
 
@@ -147,7 +148,8 @@ const detail = (() => {
     element("seen").hidden = !row.pictures;
     element("imageless").hidden = Boolean(row.pictures);
     element("imageless").textContent = row.error ?? "There is no picture of this file.";
-    element("against").hidden = row.status !== "corrected";
+    element("against").hidden = row.status !== "corrected" && !row.suggested;
+    element("made-again").textContent = row.suggested ? "suggestion" : "corrected image";
     element("triptych").replaceChildren(...(row.pictures ?? []).map(figure));
     if (row.pictures) showPair();
     clip.show(row);

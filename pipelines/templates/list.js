@@ -17,7 +17,7 @@ const list = (() => {
   }
 
   function thumbnail(row) {
-    const picture = row.pictures?.at(-1);
+    const picture = row.pictures?.findLast((one) => one.role !== "suggested");
     if (!picture || !(picture.thumb ?? picture.file)) return make("span", "thumb");
     const image = make("img", "thumb");
     image.loading = "lazy";
@@ -46,8 +46,10 @@ const list = (() => {
     label.title = row.name;
     const side = make("span", "side-facts");
     side.append(make("span", "number", row.p === undefined ? "" : pWords(row.p).slice(4)));
+    const isTaken = row.suggested && verdicts.of(row.suggested)?.verdict === "good";
     const verdict = row.attempt && verdicts.of(row)?.verdict;
-    if (verdict) side.append(make("span", `mark ${verdict}`, verdict === "good" ? "✓ good" : "✕ bad"));
+    if (isTaken) side.append(make("span", "mark good", "✓ suggestion"));
+    else if (verdict) side.append(make("span", `mark ${verdict}`, verdict === "good" ? "✓ good" : "✕ bad"));
     const text = make("span", "text");
     text.append(label, judgement(row));
     item.append(thumbnail(row), text, side);

@@ -40,6 +40,7 @@ const anywhere = {
   b: judging.bad,
   u: judging.unsay,
   w: judging.why,
+  t: judging.take,
   h: detail.toggleHeat,
   p: clip.toggle,
   z: () => light.open(-1),

@@ -10,6 +10,7 @@ const rows = facts.rows;
 rows.forEach((row, index) => {
   row.rank = index; // the rows come worst first
   row.folded = plain(row.name);
+  if (row.suggested) row.suggested.name = row.name; // verdicts are on either of the two
 });
 
 const wanted = { status: "", reason: "", verdict: "", name: "", sort: "status", reversed: "" };
@@ -33,7 +34,7 @@ function rankNames() {
 function matches(row) {
   return (!wanted.status || row.status === wanted.status)
     && (!wanted.reason || row.reason === wanted.reason)
-    && (!wanted.verdict || (row.attempt ? verdicts.of(row)?.verdict ?? "none" : "") === wanted.verdict)
+    && (!wanted.verdict || (row.attempt ? verdicts.onAny(row)?.verdict ?? "none" : "") === wanted.verdict)
     && (!wanted.name || row.folded.includes(plain(wanted.name)));
 }
 

@@ -8,7 +8,8 @@ const verdicts = (() => {
 
   // A verdict is on the bytes that were looked at: a later output of the same photo has none.
   const keyOf = (row) => JSON.stringify([row.name, row.attempt, row.sha]);
-  const known = new Map(rows.filter((row) => row.attempt).map((row) => [keyOf(row), row]));
+  const judged = rows.flatMap((row) => [row, row.suggested ?? []].flat()).filter((row) => row.attempt);
+  const known = new Map(judged.map((row) => [keyOf(row), row]));
   const said = new Map();
 
   function parse(text) {
@@ -34,6 +35,9 @@ const verdicts = (() => {
     return own(row) ?? (row.verdict ? { verdict: row.verdict, why: row.why ?? "", imported: true } : undefined);
   }
 
+  // On the image, or else on what was suggested in its place.
+  const onAny = (row) => of(row) ?? (row.suggested && of(row.suggested));
+
   function clear(row) {
     said.delete(keyOf(row));
     store();
@@ -57,7 +61,7 @@ const verdicts = (() => {
   }
 
   return {
-    of, own, set, clear, download,
+    of, onAny, own, set, clear, download,
     count: () => said.size,
     isKept: () => isKept,
     reviewer: () => read(REVIEWER) ?? "",

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganst.correction.acceptance import Bench, objection_to_frame
+from ganst.correction.acceptance import objection_to_frame
+from ganst.correction.bench import Bench
 from ganst.scoring.calibration import Calibration, Judgement
 from ganst.scoring.canonical import SHORT_SIDE
 from ganst.scoring.measuring import measure

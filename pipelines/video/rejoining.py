@@ -9,9 +9,9 @@ import pyarrow as pa
 from upath import UPath
 
 from ganst.scoring.columns import SCORER_VERSION
-from pipelines.correct import deliver_file, quarantine
 from pipelines.errors import UndecodableImageError, UnstylizableImageError
 from pipelines.parquet import commit_table
+from pipelines.placing import deliver_file, quarantine
 from pipelines.runs import Run, RunFolder, attempt_id
 from pipelines.schema import SHOTS, attempts_schema
 from pipelines.shards import Shard, ShardCount

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 from upath import UPath
 
-from ganst.correction.acceptance import Bench, acceptance_level
+from ganst.correction.acceptance import acceptance_level
+from ganst.correction.bench import Bench
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.video.acceptance import try_shot
 from ganst.video.shot_scale import COLUMNS

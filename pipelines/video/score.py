@@ -5,8 +5,8 @@ import pyarrow as pa
 from pipelines.attempts import committed_attempts, lineage
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
-from pipelines.judging import first_output
 from pipelines.parquet import commit_table
+from pipelines.placing import first_output
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import FIRST_CHECKPOINT, Run
 from pipelines.schema import SHOTS, attempts_schema

@@ -15,7 +15,7 @@ import argparse
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import cycle
 from unittest.mock import patch
@@ -50,13 +50,14 @@ def main() -> None:
     parser.add_argument("--style", default="vangogh")
     parser.add_argument("--severity", type=float, default=4.0)
     parser.add_argument("--faults", type=float, default=0.75, help="share of outputs to damage")
+    parser.add_argument("--kinds", nargs="+", default=list(FAULTS), help="of faults")
     parser.add_argument("--out", help="RUN folder to keep and look at")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = arguments.out or f"{folder}/run"
         pack = load_stylepack(find_style(arguments.style, None))
         run = open_run(RunConfig(photos=arguments.photos, style=arguments.style, out=out), pack)
-        results, cost = measure(run, arguments.severity, arguments.faults)
+        results, cost = measure(run, arguments.severity, arguments.faults, arguments.kinds)
         tries = read_attempts(run.folder).to_pandas()
     print(
         f"style {pack.name} {pack.digest[:12]}, {len(results)} outputs, severity {arguments.severity:g}"
@@ -76,12 +77,14 @@ def _damaged(results: pd.DataFrame) -> pd.DataFrame:
     return results[results.kind != "untouched"]
 
 
-def measure(run: Run, severity: float, share: float) -> tuple[pd.DataFrame, float]:
+def measure(
+    run: Run, severity: float, share: float, wanted: Sequence[str]
+) -> tuple[pd.DataFrame, float]:
     """Columns kind, source, was_flagged, status, before, after (distances to the clean twin); cost."""
     ingest(run, _SERIAL)
     stylize_s = _cpu_s(lambda: stylize(run, _SERIAL))
     names = {row.source: row.output for row in _table(run.folder.catalog) if row.status == "ok"}
-    kinds = choose_kinds(sorted(names), share)
+    kinds = choose_kinds(sorted(names), share, wanted)
     clean = {source: _pixels(run.folder.images(output)) for source, output in names.items()}
     for source, kind in kinds.items():
         if kind != "untouched":
@@ -111,11 +114,11 @@ def measure(run: Run, severity: float, share: float) -> tuple[pd.DataFrame, floa
     return pd.DataFrame(rows).sort_values("kind"), correct_s / stylize_s
 
 
-def choose_kinds(sources: list[str], share: float) -> dict[str, str]:
+def choose_kinds(sources: list[str], share: float, wanted: Sequence[str]) -> dict[str, str]:
     """A kind of fault for so many of the sources, spread evenly, and "untouched" for the rest."""
     num = round(share * len(sources))
     damaged = {round((k + 0.5) * len(sources) / num) % len(sources) for k in range(num)}
-    kinds = cycle(FAULTS)
+    kinds = cycle(wanted)
     return {s: next(kinds) if i in damaged else "untouched" for i, s in enumerate(sources)}
 
 

@@ -11,7 +11,7 @@ other photos of the folder and other noise.
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -20,14 +20,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganst.correction.acceptance import Bench, Parent, Verdict, try_candidate
+from ganst.correction import acceptance
+from ganst.correction.acceptance import Verdict, try_candidate
+from ganst.correction.bench import Bench, Parent
 from ganst.models.stylepack import load_stylepack
 from ganst.scoring.calibration import Calibration
 from ganst.scoring.measuring import measure
+from ganst.scoring.reference import Reference
 from pipelines.images import decode, encode
 from pipelines.judging import load_calibration
 from pipelines.styles import find_style, open_stylizer
 from tests.ganst.correction.bad_candidates import bad_candidates
+
+Columns = dict[str, float]
 
 _LARGEST_SIDE = 384  # pixels: the suite measures each image some thousand times
 
@@ -41,6 +46,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    acceptance.measure = _remembering(acceptance.measure)
     files = sorted(file for file in arguments.photos.iterdir() if file.is_file())
     photos = [_open(file) for file in Random(arguments.seed).sample(files, arguments.limit + 1)]
     for style in arguments.styles:
@@ -59,11 +65,15 @@ def game(style: str, photos: Sequence[Tensor], seed: int) -> None:
     for index, (photo, output) in enumerate(zip(photos[:-1], outputs[:-1], strict=True)):
         others = [(photos[index + 1], outputs[index + 1])]
         score = partial(_anomaly, found[0], photo)
-        bad = list(bad_candidates(photo, output, others[0][1], score, seed=seed))
-        for parent in (255 - output, photo):
-            good[_offer(found[0], photo, output, parent, others).accepted] += 1
-            for kind, candidate in bad:
-                verdict = _offer(found[0], photo, candidate, parent, others)
+        bad = bad_candidates(photo, output, others[0][1], score, seed=seed)
+        parents = [_parent(found[0], photo, flagged) for flagged in (255 - output, photo)]
+        offer = partial(_offer, found[0], photo, others=others)
+        for parent in parents:
+            good[offer(output, parent).accepted] += 1
+        for kind, made in bad:
+            candidate = made.contiguous()
+            for parent in parents:
+                verdict = offer(candidate, parent)
                 tried[kind] += 1
                 passed[kind] += verdict.accepted
                 if verdict.accepted:
@@ -81,21 +91,34 @@ def describe(candidate: Tensor, photo: Tensor, output: Tensor) -> str:
     return f"{levels[0]:.1f} levels from the photo and {levels[1]:.1f} from the good output"
 
 
+def _parent(calibration: Calibration, photo: Tensor, flagged: Tensor) -> Parent:
+    columns = measure(photo, flagged, calibration.reference)
+    return Parent(pixels=flagged, judgement=calibration.judge(columns, "key"))
+
+
 def _offer(
     calibration: Calibration,
     photo: Tensor,
     candidate: Tensor,
-    flagged: Tensor,
+    parent: Parent,
     others: Sequence[tuple[Tensor, Tensor]],
 ) -> Verdict:
-    parent = Parent(
-        pixels=flagged,
-        judgement=calibration.judge(measure(photo, flagged, calibration.reference), "key"),
-    )
     bench = Bench(
         calibration=calibration, alpha=0.05, others=others, recompress=_recompressed, key="key"
     )
-    return try_candidate(photo, candidate.contiguous(), parent, (), bench)
+    return try_candidate(photo, candidate, parent, (), bench)
+
+
+def _remembering(measured: Callable[..., Columns]) -> Callable[..., Columns]:
+    """A candidate that is offered twice in a row is measured once."""
+    last: list[tuple[Tensor, Tensor, Columns]] = []
+
+    def measure_once(photo: Tensor, candidate: Tensor, reference: Reference) -> Columns:
+        if not (last and last[0][0] is photo and last[0][1] is candidate):
+            last[:] = [(photo, candidate, measured(photo, candidate, reference))]
+        return last[0][2]
+
+    return measure_once
 
 
 def _anomaly(calibration: Calibration, photo: Tensor, output: Tensor) -> float:

@@ -3,7 +3,8 @@
     PYTHONPATH=. python tests/benchmarks/strategies.py --photos DIR [--style vangogh] [--each 3]
 
 Outputs of photos that nothing was fitted on are damaged, each with its undamaged twin: files, behind
-the network, and the network itself, which then does it again. What is flagged is given to every
+the network, the network itself, which then does it again, and dull photos, which have the output of
+the photo in usual light for a twin. What is flagged is given to every
 strategy alone, to the ladder of the reason that the namer gave, and to policies to compare with: no
 correction, the best of all by the anomaly score without guards (also with photos and blends among
 the candidates), always the same strategy, and an oracle who knows the twin. The judge of all is the
@@ -27,20 +28,24 @@ from torch import Tensor
 from ganst.models.stylepack import StylePack, load_stylepack
 from ganst.scoring.calibration import Calibration
 from ganst.scoring.faults import FAULTS
+from pipelines.correction_plan import NUM_OTHERS
 from pipelines.images import decode
 from pipelines.judging import load_calibration
 from pipelines.styles import find_style
 from tests.benchmarks.correction.damage import (
+    DULL,
     STICKY,
     WEIGHTS,
     Workshop,
     damaged_file,
+    dull_photo,
     faulty_network,
 )
 from tests.benchmarks.correction.judge import distance
 from tests.benchmarks.correction.matrix import Fault, as_delivered, is_flagged, tries_of
 from tests.benchmarks.correction.policies import CASE, by_strategy, outcomes
 
+_KINDS = {"file": tuple(FAULTS), "network": (*STICKY, *WEIGHTS), "input": DULL}
 _WORDS = ("success", "no-op", "harm", "bait", "quarantine")
 
 
@@ -52,7 +57,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=3, help="photos for each kind of fault")
     parser.add_argument("--severity", type=float, default=4.0)
     parser.add_argument("--max-side", type=int, default=480)
-    parser.add_argument("--where", nargs="+", default=["file", "network"])
+    parser.add_argument("--where", nargs="+", default=["file", "network", "input"])
     parser.add_argument("--kinds", nargs="+", help="only these kinds of faults")
     parser.add_argument("--table", type=Path, help="keep every try as Parquet")
     arguments = parser.parse_args()
@@ -61,7 +66,7 @@ def main() -> None:
     pack, known = load_stylepack(path), load_calibration(str(path))
     if known is None:
         parser.exit(2, f"style {pack.name} has no calibration\n")
-    num = arguments.each * (len(FAULTS) + len(STICKY) + len(WEIGHTS))
+    num = arguments.each * sum(len(kinds) for kinds in _KINDS.values())
     photos = open_photos(arguments.photos, arguments.max_side, num)
     tries = pd.DataFrame([asdict(one) for one in work(pack, known[0], photos, arguments)])
     if arguments.table:
@@ -95,7 +100,7 @@ def _faults(
     pack: StylePack, photos: list[Tensor], clean: list[Tensor], arguments: argparse.Namespace
 ) -> Iterator[Fault]:
     place = 0
-    for where, kinds in (("file", tuple(FAULTS)), ("network", (*STICKY, *WEIGHTS))):
+    for where, kinds in _KINDS.items():
         if where not in arguments.where:
             continue
         for kind in kinds:
@@ -117,17 +122,19 @@ def _fault(
     i: int,
     severity: float,
 ) -> Fault:
-    others = [(i + step) % len(photos) for step in (1, 2, 3)]
-    workshop = Workshop(pack) if where == "file" else faulty_network(pack, kind, severity, i)
+    others = [(i + 1 + step) % len(photos) for step in range(NUM_OTHERS)]
+    is_network = where == "network"
+    workshop = faulty_network(pack, kind, severity, i) if is_network else Workshop(pack)
+    source = dull_photo(kind, severity, photos[i]) if where == "input" else photos[i]
     if where == "file":
-        flagged = damaged_file(kind, severity, photos[i], clean[i], clean[others[0]])
+        flagged = damaged_file(kind, severity, source, clean[i], clean[others[0]])
     else:
-        flagged = workshop(photos[i], checkpoint="final", precision="fp32")
+        flagged = workshop(source, checkpoint="final", precision="fp32")
     flagged = as_delivered(flagged)
     return Fault(
         where=where,
         kind=kind,
-        source=photos[i],
+        source=source,
         twin=clean[i],
         flagged=flagged,
         before=distance(flagged, clean[i]),

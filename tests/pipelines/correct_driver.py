@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
-from pipelines import candidates
+from pipelines import candidates, placing
 from pipelines import correct as correct_module
 from pipelines.cluster import shared_cluster
 from pipelines.config import ComputeConfig
@@ -43,9 +43,9 @@ def kill_after(writes: int) -> None:
 
         return write_or_die
 
-    correct_module.commit_bytes = counted(correct_module.commit_bytes)
+    placing.commit_bytes = counted(placing.commit_bytes)
     correct_module.commit_table = counted(correct_module.commit_table)
-    correct_module.copy_file = counted(correct_module.copy_file)
+    placing.copy_file = counted(placing.copy_file)
 
 
 def negative_decode(data: bytes, *, max_pixels: int, max_side: int | None = None) -> DecodedImage:

@@ -41,6 +41,7 @@ class MadePhoto:
     outcome: str = "ok"
     reason: str = "passthrough"
     p: float = 0.5
+    is_suggested: bool = False  # the refused correction of a quarantined one is kept
 
     @property
     def sha(self) -> str:
@@ -143,7 +144,8 @@ def attempt_rows(photo: MadePhoto) -> list[dict[str, Any]]:
     was_flagged = photo.outcome in ("flagged", "corrected", "quarantined")
     rows = [_attempt(photo, 1, None, "first", photo.p / 50 if was_flagged else photo.p)]
     if photo.outcome in ("corrected", "quarantined"):
-        rows.append(_attempt(photo, 2, "rerun_fp32", "refused", 0.01))
+        decision = "suggested" if photo.is_suggested else "refused"
+        rows.append(_attempt(photo, 2, "rerun_fp32", decision, 0.01))
     if photo.outcome == "corrected":
         rows.append(_attempt(photo, 3, "other_checkpoint", "accepted", 0.4))
     return rows
@@ -185,7 +187,7 @@ def _attempt(
         "evidence": "photo detail left in +4.1 σ; hardly changed −3.2 σ" if flagged else None,
         "flagged": flagged,
         "decision": decision,
-        "decision_reason": "still flagged" if decision == "refused" else None,
+        "decision_reason": "still flagged" if decision in ("refused", "suggested") else None,
     }
 
 
@@ -197,6 +199,9 @@ def write_pictures(run: Run, photos: list[MadePhoto]) -> None:
         _save(Path(run.config.photos) / photo.source, photo_bytes(photo.source))
         place = "quarantine" if photo.outcome == "quarantined" else "images"
         _save(Path(str(run.folder.root)) / place / photo.source, _turned(photo.source))
+        if photo.is_suggested:
+            attempt = attempt_rows(photo)[-1]["attempt_id"]
+            _save(Path(str(run.folder.refused(attempt, photo.source))), photo_bytes("suggestion"))
         if photo.outcome == "corrected":
             _save(Path(str(run.folder.superseded(photo.source))), photo_bytes(photo.source))
 

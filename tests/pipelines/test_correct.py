@@ -1,15 +1,18 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from ganst.correction.strategies import ShiftAverage
 from ganst.models.stylepack import StylePack
+from ganst.scoring.calibration import JUDGED
+from ganst.scoring.relative import RunScale
 from pipelines import correct as correct_module
-from pipelines import correction_budget, correction_plan
+from pipelines import correction_budget, correction_plan, placing
 from pipelines.attempts import read_attempts
-from pipelines.candidates import read_pairs
+from pipelines.candidates import Tried, better, read_pairs
 from pipelines.config import ComputeConfig
 from pipelines.correct import correct, systemic_fault
 from pipelines.correction_plan import current_attempts, plan_corrections
@@ -129,11 +132,11 @@ def kill_at(patch: pytest.MonkeyPatch, moment: str) -> None:
 
     # The flagged output is copied aside, the correction takes its place, then the rows are written.
     writes = {
-        "before the copy": "copy_file",
-        "after the copy": "commit_bytes",
-        "after the image": "commit_table",
+        "before the copy": (placing, "copy_file"),
+        "after the copy": (placing, "commit_bytes"),
+        "after the image": (correct_module, "commit_table"),
     }
-    patch.setattr(correct_module, writes[moment], killed)
+    patch.setattr(*writes[moment], killed)
 
 
 def test_where_a_third_is_flagged_nothing_is_corrected_and_it_says_why():
@@ -323,3 +326,68 @@ def test_waves_do_not_change_what_becomes_of_an_image(tmp_path, calibrated_pack,
     correct(whole, SERIAL)
     assert attempts(waved) == attempts(whole)
     assert delivered(waved, "images") == delivered(whole, "images")
+
+
+def test_the_best_of_the_refused_is_kept_beside_the_quarantined_one_and_not_delivered(
+    damaged_run, monkeypatch
+):
+    monkeypatch.setattr("ganst.correction.acceptance.MIN_P", 2.0)
+    correct(damaged_run, SERIAL)
+    tries = attempts(damaged_run)["a0.png"][1:]
+    (best,) = [row for row in tries if row["decision"] == "suggested"]
+    assert best["decision_reason"]
+    assert best["anomaly"] == min(row["anomaly"] for row in tries if row["anomaly"] is not None)
+    kept = delivered(damaged_run, "refused")
+    assert set(kept) == {f"{best['attempt_id']}/a0.png"}
+    assert "a0.png" not in delivered(damaged_run, "images")
+    assert correct(damaged_run, SERIAL).done == 0
+
+
+def test_a_suggestion_that_a_person_takes_is_delivered_and_left_alone(damaged_run, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("ganst.correction.acceptance.MIN_P", 2.0)
+        correct(damaged_run, SERIAL)
+    write_report(damaged_run)
+    (kept,) = delivered(damaged_run, "refused").values()
+    say(damaged_run, "a0.png", "suggestion")
+    assert delivered(damaged_run, "images")["a0.png"] == kept
+    assert delivered(damaged_run, "quarantine") == {}
+    for _ in range(2):
+        assert correct(damaged_run, SERIAL, share=10.0).total == 0
+    ladder = correction_plan._ladder
+    monkeypatch.setattr(
+        correction_plan, "_ladder", lambda run, row: (*ladder(run, row), ShiftAverage())
+    )
+    assert correct(damaged_run, SERIAL).total == 0
+    assert delivered(damaged_run, "images")["a0.png"] == kept
+
+
+def test_what_is_no_output_of_this_photo_is_not_suggested(damaged_run, monkeypatch):
+    monkeypatch.setattr("ganst.correction.acceptance.another_photos", lambda *_: "another photo's")
+    correct(damaged_run, SERIAL)
+    tries = attempts(damaged_run)["a0.png"][1:]
+    assert tries
+    assert {row["decision"] for row in tries} == {"refused"}
+    assert delivered(damaged_run, "refused") == {}
+
+
+def test_what_may_be_the_photo_in_disguise_is_suggested_after_all_that_is_not():
+    close, clear, poor, none = (
+        Tried(row={"attempt_no": number}, promise=promise)
+        for number, promise in enumerate([(True, 0.5), (False, 2.0), (False, 3.0), None])
+    )
+    best = None
+    for tried in (none, close, poor, clear, close):
+        best = better(best, tried)
+    assert best is clear
+    assert better(close, none) is close
+    assert better(None, none) is None
+
+
+def test_workers_are_told_what_is_usual_in_a_run_whose_photos_have_moved(damaged_run, monkeypatch):
+    elsewhere = RunScale(middle=np.full(len(JUDGED), -6.0), spread=np.ones(len(JUDGED)))
+    monkeypatch.setattr(correct_module, "run_scale", lambda *_: elsewhere)
+    correct(damaged_run, SERIAL)
+    rerun = attempts(damaged_run)["a0.png"][1]
+    assert rerun["decision"] != "accepted"
+    assert "stands out among the outputs of this run" in rerun["decision_reason"]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import count
 
 from ganst.correction.strategies import OtherCheckpoint, Rerun
@@ -51,6 +52,14 @@ def test_waves_hold_every_image_once_whatever_there_is():
         assert all(0 < len(wave) <= WAVE for wave in waves)
 
 
+def test_a_try_is_paid_for_by_the_size_of_its_image():
+    for pixels in (120_000, 12_000_000):
+        flagged = replace(image(source="a"), pixels=pixels)
+        attempts = {"a": tries(flagged, "accepted")}
+        assert allowance([flagged], attempts).spent == RERUN.work(pixels)
+    assert RERUN.work(12_000_000) > 10 * RERUN.work(120_000)
+
+
 def test_what_was_tried_is_paid_for():
     images = [image(), image()]
     attempts = {
@@ -80,7 +89,11 @@ def test_one_success_in_between_keeps_a_strategy():
 
 
 def test_a_small_run_tries_everything_and_a_large_one_a_quarter_of_its_work():
-    assert budget(10) == budget(300) == 100
-    assert budget(10_000) == 2_500
-    assert budget(10_000, share=1.0) == 10_000
-    assert budget(10_000, share=0.0) == 0
+    assert budget(10_000_000, "fp32") == budget(300_000_000, "bf16") == 100
+    assert budget(10_000_000_000, "fp32") == 2_500
+    assert budget(10_000_000_000, "fp32", share=1.0) == 10_000
+    assert budget(10_000_000_000, "fp32", share=0.0) == 0
+
+
+def test_half_precision_is_less_work_and_leaves_less_for_tries_in_full():
+    assert 100 < budget(10_000_000_000, "bf16") < budget(10_000_000_000, "fp32")

@@ -14,6 +14,7 @@ import pytest
 from pipelines import page_pictures, page_rows
 from pipelines.page_rows import as_script, choose_rows
 from pipelines.report import write_report
+from pipelines.review_import import import_reviews
 from tests.pipelines.browser import Page, find_chromium, open_page
 from tests.pipelines.made_runs import (
     OUTCOMES,
@@ -464,3 +465,44 @@ def test_a_key_and_a_button_lay_the_heat_over_the_first_output(opened):
     opened.press("h")
     assert opened.run(shown) == []
     assert opened.run("element('heating').hidden")
+
+
+@pytest.mark.slow
+def test_a_suggestion_is_seen_beside_the_others_and_taken_by_key_or_by_mouse(browser, tmp_path):
+    photos = [
+        MadePhoto(source="kept.jpg", outcome="quarantined", is_suggested=True, p=0.1),
+        MadePhoto(source="lost.jpg", outcome="quarantined", p=0.2),
+    ]
+    page = _write(tmp_path, photos)
+    browser.open(page.as_uri())
+    captions = "[...document.querySelectorAll('#triptych b')].map(b => b.textContent)"
+    labels = ["Photograph", "First output, in quarantine", "Suggestion, not delivered"]
+    assert browser.run(captions) == labels
+    assert _text(browser, "right-label") == labels[2]
+    browser.press("t")
+    assert browser.run("document.querySelector('.mark').textContent") == "✓ suggestion"
+    assert browser.run("take.ariaPressed") == "true"
+    assert browser.run("JSON.parse(localStorage.getItem(`ganst.reviews.${facts.run}`)).length") == 1
+    browser.open(page.as_uri() + "?again")
+    assert _text(browser, "count") == "1 verdict to export"
+    browser.click("#take")
+    assert _text(browser, "count") == "0 verdicts to export"
+    browser.press("j", "t")
+    assert _text(browser, "name") == "lost.jpg"
+    assert browser.run("take.hidden")
+    assert _text(browser, "count") == "0 verdicts to export"
+    assert browser.complaints == []
+
+
+@pytest.mark.slow
+def test_what_the_page_says_of_a_suggestion_can_be_imported(browser, tmp_path):
+    run = write_run(
+        tmp_path / "made", [MadePhoto(source="kept.jpg", outcome="quarantined", is_suggested=True)]
+    )
+    write_report(run)
+    browser.open(Path(str(run.folder.report_html)).as_uri())
+    browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.press("t")
+    browser.click("#export")
+    import_reviews(run, str(_downloaded(tmp_path)))
+    assert write_report(run).counts["corrected"] == 1

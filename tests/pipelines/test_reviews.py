@@ -265,6 +265,31 @@ def test_a_table_of_a_spreadsheet_with_semicolons_is_read(run, tmp_path):
     assert list_reviews(run.folder)[0]["why"] == "zu grün"
 
 
+def test_a_table_that_a_person_typed_is_read(run, tmp_path):
+    (tmp_path / "odd.csv").write_text("Source\tVerdict \n ok.jpg\t Bad\n\n")
+    assert import_reviews(run, str(tmp_path / "odd.csv")).new == 1
+    (review,) = list_reviews(run.folder)
+    assert (review["source"], review["verdict"]) == ("ok.jpg", "bad")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "line 1: there is no column 'source'"),
+        ("source,verdict\n".encode("utf-16"), "line 1: it is no text in UTF-8"),
+        (b'"source,verdict\nok.jpg,bad', "line 1: it is no CSV"),
+        (b"source,verdict\nok.jpg\n", "line 2: the verdict '' is neither good nor bad"),
+        (b"\x00\x01", "line 1: there is no column 'source'"),
+    ],
+)
+def test_what_is_no_table_of_verdicts_is_refused_in_a_sentence(run, tmp_path, content, sentence):
+    (tmp_path / "odd.csv").write_bytes(content)
+    with pytest.raises(ReviewFileError) as error:
+        import_reviews(run, str(tmp_path / "odd.csv"))
+    assert sentence in str(error.value)
+    assert list_parts(run.folder.reviews) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -305,7 +330,7 @@ def test_killed_between_two_steps_the_same_command_ends_in_the_same_files(run, m
     real = verdict_files.copy_file
     with monkeypatch.context() as patch:
         patch.setattr(verdict_files, "copy_file", copy)
-        patch.setattr("pipelines.correct.copy_file", copy)
+        patch.setattr("pipelines.placing.copy_file", copy)
         import_reviews(run, file)
         with pytest.raises(KeyError):
             write_report(run)

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
 
 from ganst.scoring.calibration import JUDGED, SOURCE_NAMES
-from pipelines import schema
-from pipelines.run_columns import relative_to_run, twin_of, without_relative
+from pipelines import run_columns, schema
+from pipelines.run_columns import relative_to_run, run_scale, twin_of, without_relative
 
 if TYPE_CHECKING:
+    import pytest
+
     from ganst.scoring.calibration import Calibration
+    from pipelines.runs import Run
 
 _MINE = "c" * 16
 
@@ -74,3 +78,15 @@ def test_a_small_run_has_no_p_relative():
         == 5
     )
     assert without_relative(tries(rows))["p_relative"].null_count == 5
+
+
+def test_a_run_has_a_scale_of_its_own_where_its_photos_have_moved(monkeypatch: pytest.MonkeyPatch):
+    run = cast("Run", SimpleNamespace(style_path="style"))
+    rows = [attempt(number, 5.0, p_source=0.5) for number in range(24)]
+    monkeypatch.setattr(run_columns, "load_calibration", lambda _: (Halves(), _MINE))
+    assert run_scale(run, tries(rows)) is None
+    moved = tries([row | {"p_source": 0.01} for row in rows])
+    scale = run_scale(run, moved)
+    assert scale is not None
+    assert np.median(scale.middle) == 5
+    assert run_scale(run, moved.slice(0, 19)) is None

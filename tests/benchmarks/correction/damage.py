@@ -1,7 +1,8 @@
-"""Faults with clean twins: of files, after the network, and of the network itself.
+"""Faults with clean twins: of files, after the network, of the network itself, and of the photo.
 
 A file's fault is gone when the network runs again. A network's comes back: then another checkpoint
-has to help, or a strategy that works around it.
+has to help, or a strategy that works around it. A photo that is dull is no fault of anybody's, but
+all checkpoints paint little on it; its twin is the output of the photo in its usual light.
 """
 
 from collections.abc import Callable
@@ -14,12 +15,13 @@ from torch import Tensor
 from ganst.inference import Stylizer
 from ganst.models.generator import ResnetGenerator
 from ganst.models.stylepack import StylePack, load_generator
-from ganst.scoring.faults import FAULTS, Case
+from ganst.scoring.faults import FAULTS, Case, on_scale, to_pixels
 from ganst.scoring.model_faults import perturbed_weights
 
 # In one place or in one manner whatever the photo is: how a network fails again and again.
 STICKY = ("grid", "blob", "blank", "seam", "color_cast", "exposure", "blur", "noise", "passthrough")
 WEIGHTS = ("weights",)
+DULL = ("dark", "flat", "bright")
 
 
 @dataclass(slots=True)
@@ -62,6 +64,13 @@ def damaged_file(
     rng = torch.Generator().manual_seed(crc32(source.numpy().tobytes()))
     case = Case(source=source, output=output, donor=donor, generator=rng)
     return FAULTS[kind](case, severity)
+
+
+def dull_photo(kind: str, severity: float, photo: Tensor) -> Tensor:
+    """The photo underexposed, in fog, or overexposed: two to five times less of its contrast."""
+    left = on_scale(severity, 0.5, 0.2)
+    light = photo.float()
+    return to_pixels({"dark": 0, "flat": 128, "bright": 250}[kind] * (1 - left) + left * light)
 
 
 def faulty_network(pack: StylePack, kind: str, severity: float, seed: int) -> Workshop:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganst.correction.acceptance import Bench, Parent, Verdict, try_candidate
+from ganst.correction.acceptance import Verdict, try_candidate
+from ganst.correction.bench import Bench, Parent
 from ganst.correction.colours import transport_colours
 from ganst.correction.ladder import STRATEGIES, ladder
-from ganst.correction.strategies import NotApplicableError, Restyling, Subject
+from ganst.correction.strategies import MEGAPIXEL, NotApplicableError, Restyling, Subject
 from ganst.correction.tuning import FineTuned
 from ganst.inference import blend
 from ganst.scoring.calibration import Calibration, Judgement
@@ -111,7 +112,7 @@ def _climb(
             candidate,
             said,
             on_ladder=True,
-            cost=strategy.cost,
+            cost=strategy.work(fault.source[0].numel()) * MEGAPIXEL / fault.source[0].numel(),
         )
         if said.accepted:
             return

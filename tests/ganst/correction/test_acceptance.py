@@ -1,22 +1,24 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from ganst.correction import acceptance
 from ganst.correction.acceptance import (
-    Bench,
-    Parent,
     Verdict,
     acceptance_level,
     benign_copies,
-    coarse_share,
-    decoys,
     try_candidate,
 )
-from ganst.scoring.calibration import FAMILIES
+from ganst.correction.bench import Bench, Parent
+from ganst.correction.likeness import another_photos, coarse_share, decoys
+from ganst.scoring.calibration import FAMILIES, JUDGED
 from ganst.scoring.canonical import blur
 from ganst.scoring.measuring import measure
 from ganst.scoring.reference import Reference
+from ganst.scoring.relative import RunScale
 from tests.ganst.stand_in import requantised
 
 GOOD = 0  # a pair whose output is nowhere near a limit
@@ -36,6 +38,7 @@ def try_it(stand_in):
         *,
         ignored: tuple[str, ...] = (),
         other: int | None = None,
+        run_scale: RunScale | None = None,
     ) -> Verdict:
         photo, _ = stand_in.pair(index)
         calibration = stand_in.calibration
@@ -48,6 +51,7 @@ def try_it(stand_in):
             recompress=requantised,
             key="key",
             ignored=ignored,
+            run_scale=run_scale,
         )
         return try_candidate(photo, candidate, parent, siblings, bench)
 
@@ -170,12 +174,12 @@ def test_a_column_that_is_no_number_is_refused(stand_in, try_it, monkeypatch):
 def test_another_photos_output_is_refused_by_its_look_alone(stand_in):
     (photo, output), (other_photo, other) = stand_in.pair(GOOD), stand_in.pair(5)
     fitted = torch.nn.functional.interpolate(other[None], size=photo.shape[1:])[0]
-    told = acceptance._another_photos(photo, fitted, [(other_photo, other)])
+    told = another_photos(photo, fitted, [(other_photo, other)])
     assert told is not None
     assert "another photo's output" in told
-    assert acceptance._another_photos(photo, output, [(other_photo, other)]) is None
+    assert another_photos(photo, output, [(other_photo, other)]) is None
     # Two shots of one scene rightly come to about the same.
-    assert acceptance._another_photos(photo, output, [(photo, output)]) is None
+    assert another_photos(photo, output, [(photo, output)]) is None
 
 
 def test_what_was_optimised_does_not_speak_for_a_candidate(stand_in, try_it, monkeypatch):
@@ -192,6 +196,7 @@ def test_what_was_optimised_does_not_speak_for_a_candidate(stand_in, try_it, mon
         return columns | {name: columns[name] + 1 for name in ("c_gms", "c_gmsd", "c_hog")}
 
     monkeypatch.setattr(acceptance, "measure", measured)
+    monkeypatch.setattr("ganst.correction.bench.measure", measured)
     monkeypatch.setattr("tests.ganst.correction.test_acceptance.measure", measured)
     trusted = try_it(GOOD, output, flagged)
     assert trusted.accepted, trusted.reason
@@ -221,3 +226,43 @@ def test_a_judgement_without_columns_does_not_depend_on_them(stand_in):
     moved = columns | {name: columns[name] + 5 for name in columns if name.startswith("k_")}
     assert bench.judge(moved).anomaly == pytest.approx(bench.judge(columns).anomaly)
     assert calibration.judge(moved, "key").anomaly > calibration.judge(columns, "key").anomaly + 1
+
+
+def test_where_the_photos_have_moved_a_candidate_must_be_usual_in_its_run_too(stand_in, try_it):
+    _, output = stand_in.pair(GOOD)
+    flagged = 255 - output
+    as_calibrated = RunScale(middle=np.zeros(len(JUDGED)), spread=np.ones(len(JUDGED)))
+    assert try_it(GOOD, output, flagged, run_scale=as_calibrated).accepted
+    elsewhere = RunScale(middle=np.full(len(JUDGED), -6.0), spread=np.ones(len(JUDGED)))
+    verdict = try_it(GOOD, output, flagged, run_scale=elsewhere)
+    assert "stands out among the outputs of this run" in verdict.reason
+    assert verdict.judgement.p_anomaly > 0.05
+    ignoring = try_it(GOOD, output, flagged, run_scale=elsewhere, ignored=("content",))
+    assert not ignoring.accepted
+
+
+def test_relative_to_a_run_as_calibrated_p_is_the_calibrations(stand_in):
+    photo, output = stand_in.pair(GOOD)
+    calibration = stand_in.calibration
+    columns = measure(photo, output, calibration.reference)
+    bench = Bench(calibration=calibration, alpha=0.05, others=[], recompress=requantised, key="key")
+    assert bench.relative_p(columns) is None
+    scale = RunScale(middle=np.zeros(len(JUDGED)), spread=np.ones(len(JUDGED)))
+    again = replace(bench, run_scale=scale).relative_p(columns)
+    assert again == bench.judge(columns).p_anomaly
+
+
+def test_a_poor_output_is_genuine_and_the_photo_in_disguise_is_not(stand_in, try_it):
+    photo, output = stand_in.pair(GOOD)
+    poor = to_pixels(blur(output.float(), 3.0))
+    refused = try_it(GOOD, poor, 255 - output)
+    assert (refused.accepted, refused.is_genuine, refused.is_close) == (False, True, False)
+    disguised = {
+        "the photo": photo,
+        "a blend": to_pixels(0.3 * output.float() + 0.7 * photo.float()),
+        "the flagged output": 255 - output,
+    }
+    for name, candidate in disguised.items():
+        verdict = try_it(GOOD, candidate, 255 - output)
+        assert verdict.is_close, name
+        assert verdict.is_genuine == (name == "a blend"), name

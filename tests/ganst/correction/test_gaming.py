@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 from torch import Tensor
 
-from ganst.correction.acceptance import Bench, Parent, try_candidate
+from ganst.correction.acceptance import try_candidate
+from ganst.correction.bench import Bench, Parent
 from ganst.scoring.measuring import measure
 from tests.ganst.correction.bad_candidates import bad_candidates
 from tests.ganst.stand_in import requantised

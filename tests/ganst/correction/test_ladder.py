@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from ganst.correction.ladder import STRATEGIES, cost_of, ladder, parameters
+from ganst.correction.ladder import STRATEGIES, ladder, parameters, work_of
 from ganst.correction.retouching import StrengthBlend
 from ganst.correction.tuning import FineTuned
 from ganst.scoring.faults import FAULTS
@@ -64,4 +64,13 @@ def test_parameters_are_json_and_tell_strategies_apart():
 
 
 def test_every_try_has_its_price():
-    assert all(cost_of(strategy.name) == strategy.cost >= 2 for strategy in STRATEGIES)
+    for strategy in STRATEGIES:
+        assert work_of(strategy.name, 1_000_000) == pytest.approx(strategy.cost)
+        assert strategy.cost >= 2
+
+
+def test_judging_and_training_take_as_long_on_a_small_image_as_on_a_large_one():
+    for strategy in STRATEGIES:
+        small, large = (work_of(strategy.name, pixels) for pixels in (1, 4_000_000))
+        assert small == pytest.approx(13 if strategy.name == "fine_tuned" else 1, abs=1e-3)
+        assert large > small + 3.9

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -31,10 +32,10 @@ def exact_products() -> Iterator[None]:
     torch.backends.cudnn.allow_tf32 = before[1]
 
 
-def _trainer(**changes: object) -> Trainer:
+def _trainer(**changes: Any) -> Trainer:  # noqa: ANN401 fields of TrainConfig
     """The tiny training, its pictures on the GPU; losses of every step are read."""
-    banks = [ImageBank.of(tiny_bank(*of).images, GPU, 1024) for of in ((0, 0), (1, 2))]
-    trainer = Trainer(dataclasses.replace(CONFIG, **changes), *banks, GPU)
+    photos, paintings = (ImageBank.of(tiny_bank(*of).images, GPU, 1024) for of in ((0, 0), (1, 2)))
+    trainer = Trainer(dataclasses.replace(CONFIG, **changes), photos, paintings, GPU)
     trainer.read_every = 1
     return trainer
 

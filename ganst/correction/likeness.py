@@ -1,0 +1,104 @@
+"""Is a candidate the photo in disguise, or the output of another photo? No score says that alone.
+
+A content score is best when the photo is given back, a colour score when the palette is pasted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+
+from ganst.correction.colours import transport_colours
+from ganst.correction.strategies import to_pixels
+from ganst.scoring.calibration import JUDGED
+from ganst.scoring.canonical import blur, canonical, correlation, native_light
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from ganst.scoring.calibration import Calibration
+
+# Columns that tell how close an output is to the photo, and the direction in which it is closer.
+_GUARDS = (
+    ("p_affine", -1),
+    ("p_fine", +1),
+    ("p_middle", +1),
+    ("p_delta", -1),
+    ("s_gain", +1),
+)
+# Photos unlike those of the calibration scatter more: of 32 good outputs of such photos six lay
+# beyond the limits by up to 0.7 σ, and no bad candidate of `tests/benchmarks/gaming.py` gains by it.
+_GUARD_SLACK = 0.75
+# How much of all change is change of coarse colours: 0.58 and more in good outputs of both bundled
+# styles, 0.35 and less where the photo's own coarse colours were put back under the strokes.
+_COARSE_SHARE = 0.4
+_COARSE_SIGMA = 16.0  # pixels of the canonical copy
+_THUMB = 16  # cells a side
+_ALIKE = 0.95  # correlation of thumbnails from which two outputs count as one picture
+_INDEX = {column.name: index for index, column in enumerate(JUDGED)}
+
+
+def decoys(source: Tensor, candidate: Tensor, donor: Tensor | None) -> dict[str, Tensor]:
+    """Outputs that must not look better than a good one, uint8 `[3, H, W]` each."""
+    photo, output = source.float(), candidate.float()
+    found = {
+        "the photo": source,
+        "the photo in other colours": to_pixels(transport_colours(photo, output)),
+        "a half blend": to_pixels((photo + output) / 2),
+        "its own blur": to_pixels(blur(output, 4.0)),
+    }
+    if donor is not None:
+        size = (int(source.shape[1]), int(source.shape[2]))
+        resized = F.interpolate(donor[None], size=size, mode="bicubic", antialias=True)[0]
+        found["another photo's output"] = resized
+    return found
+
+
+def coarse_share(source: Tensor, candidate: Tensor) -> float:
+    """How much of the change from `source` to `candidate` is left when it is blurred, 0..1."""
+    change = canonical(candidate).float() - canonical(source).float()
+    coarse = blur(change, _COARSE_SIGMA).abs().mean()
+    return float(coarse / change.abs().mean().clamp_min(1e-6))
+
+
+def close_to_the_photo(columns: Mapping[str, float], calibration: Calibration) -> str | None:
+    """Say which column is beyond what outputs of the calibration have; None where none is."""
+    residuals = calibration.residuals(columns)
+    for name, sign in _GUARDS:
+        index = _INDEX[name]
+        limit = calibration.limits[1 if sign > 0 else 0, index]
+        if sign * (residuals[index] - limit) > _GUARD_SLACK:
+            return f"too close to the photo: {name} {residuals[index]:+.1f} σ, limit {limit:+.1f} σ"
+    return None
+
+
+def in_the_photos_colours(source: Tensor, candidate: Tensor) -> str | None:
+    """Say how little of the change is coarse where strokes lie over the photo's own colours."""
+    share = coarse_share(source, candidate)
+    if share >= _COARSE_SHARE:
+        return None
+    return f"in the photo's own colours: {share:.0%} of the change is coarse, {_COARSE_SHARE:.0%} is the least"
+
+
+def another_photos(
+    source: Tensor, candidate: Tensor, others: Sequence[tuple[Tensor, Tensor]]
+) -> str | None:
+    """Say so where it is what a generator that collapsed, or a mixed-up pair, gives: another's.
+
+    `others`: photos and their outputs, any sizes.
+    """
+    thumb, photo = _thumbnail(candidate), _thumbnail(source)
+    for other_photo, other in others:
+        alike = correlation(thumb, _thumbnail(other))
+        one_scene = correlation(photo, _thumbnail(other_photo)) >= _ALIKE
+        if alike >= _ALIKE and alike > correlation(thumb, photo) and not one_scene:
+            return f"it is another photo's output: thumbnails correlate by {alike:.2f}"
+    return None
+
+
+def _thumbnail(image: Tensor) -> Tensor:
+    light = native_light(image)[None, None]
+    return F.interpolate(light, size=(_THUMB, _THUMB), mode="area")[0, 0]
