@@ -24,19 +24,25 @@ UNKNOWN = "unknown"
 _LIMIT = 8.0  # residuals beyond 8 sigma say no more about the kind of fault
 _MIN_PROBABILITY = 0.4
 _UNSURE = 0.05
+_UNLIKE = 0.1
+_NEIGHBOURS = 5
 _HIDDEN = 48
 _DECAY = 1.0
 _ROUNDS = 200
 _FOLDS = 5
 _LAYERS = ("hidden", "hidden_offsets", "weights", "offsets")
+_LIMITS = ("least", "furthest")
+_KNOWN = ("known", "reason_of")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Namer:
-    """A network of one hidden layer over the residuals, and how sure it has to be of each reason.
+    """A network of one hidden layer over the residuals, and when it has to keep silent.
 
     `hidden` `[H, 2 D]`, `hidden_offsets` `[H]`, `weights` `[K, H]`, `offsets` `[K]`; `least` `[K]`:
-    the probability below which a reason is not said.
+    the probability below which a reason is not said; `furthest` `[K]`: how far from the faults of
+    that reason it is not said either. Those are `known` `[n, D]`, of the reasons `reason_of` `[n]`:
+    a network is sure of itself also where it has never been.
     """
 
     reasons: tuple[str, ...]
@@ -45,6 +51,9 @@ class Namer:
     weights: np.ndarray
     offsets: np.ndarray
     least: np.ndarray
+    furthest: np.ndarray
+    known: np.ndarray
+    reason_of: np.ndarray
 
     @classmethod
     def fit(cls, residuals: np.ndarray, reasons: Sequence[str], groups: Sequence[str]) -> Namer:
@@ -56,21 +65,41 @@ class Namer:
         if len(names) < 2:
             raise ValueError(f"a namer needs at least 2 reasons, got {len(names)}")
         targets = np.array([names.index(reason) for reason in reasons])
+        # As it is stored, so that a namer read back says exactly the same.
+        known = np.clip(residuals, -_LIMIT, _LIMIT).astype(np.float16)
 
         def left_out(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
             layers = _fit_layers(residuals[train], targets[train], len(names))
-            return _shares(layers, residuals[held_out])
+            mine = [
+                (residuals[one], known[train][targets[train] == targets[one]]) for one in held_out
+            ]
+            far = [_distance(one, others) for one, others in mine]
+            return np.column_stack([_shares(layers, residuals[held_out]), far])
 
         found = cross_fit(groups, _FOLDS, left_out) if len(set(groups)) > 1 else None
-        layers = _fit_layers(residuals, targets, len(names))
-        return cls(reasons=names, **layers, least=_least(found, targets, len(names)))
+        return cls(
+            reasons=names,
+            **_fit_layers(residuals, targets, len(names)),
+            least=_least(found, targets, len(names)),
+            furthest=_furthest(found, targets, len(names)),
+            known=known,
+            reason_of=targets.astype(np.int16),
+        )
 
     def name(self, residuals: np.ndarray) -> tuple[str, float]:
-        """The likeliest reason for `[D]` and its probability, or `unknown` where that is too little."""
+        """The likeliest reason for `[D]` and its probability.
+
+        `unknown` where that is too little, or where the fault is unlike all known ones of the reason.
+        """
         share = self.probabilities(residuals)
         best = int(share.argmax())
         probability = float(share[best])
-        return (self.reasons[best] if probability >= self.least[best] else UNKNOWN), probability
+        is_said = probability >= self.least[best] and self._is_like(residuals, best)
+        return (self.reasons[best] if is_said else UNKNOWN), probability
+
+    def _is_like(self, residuals: np.ndarray, reason: int) -> bool:
+        mine = self.known[self.reason_of == reason]
+        return _distance(residuals, mine) <= self.furthest[reason]
 
     def probabilities(self, residuals: np.ndarray) -> np.ndarray:
         """Probability of each reason for `[D]`, `[K]`."""
@@ -79,12 +108,12 @@ class Namer:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Name every array, for a safetensors file; the reasons travel in its metadata."""
-        return {f"namer.{name}": getattr(self, name) for name in (*_LAYERS, "least")}
+        return {f"namer.{name}": getattr(self, name) for name in (*_LAYERS, *_LIMITS, *_KNOWN)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], reasons: Sequence[str]) -> Namer:
         """Undo `to_arrays`. Raises KeyError naming a missing array."""
-        found = {name: arrays[f"namer.{name}"] for name in (*_LAYERS, "least")}
+        found = {name: arrays[f"namer.{name}"] for name in (*_LAYERS, *_LIMITS, *_KNOWN)}
         return cls(reasons=tuple(reasons), **found)
 
 
@@ -126,16 +155,41 @@ def _features(residuals: np.ndarray) -> np.ndarray:
     return np.concatenate([cut / 3, np.sign(cut) * np.log1p(np.abs(cut))], axis=1)
 
 
-def _least(shares: np.ndarray | None, targets: np.ndarray, count: int) -> np.ndarray:
+def _distance(residuals: np.ndarray, known: np.ndarray) -> float:
+    """Mean distance of `[D]` to the nearest five of `[n, D]`; infinite without any."""
+    if not len(known):
+        return np.inf
+    apart = _features(known.astype(np.float64)) - _features(residuals[None])
+    nearest = np.sort(np.sqrt(np.square(apart).sum(axis=1)))[:_NEIGHBOURS]
+    return float(nearest.mean())
+
+
+def _furthest(found: np.ndarray | None, targets: np.ndarray, count: int) -> np.ndarray:
+    """The distance that nine in ten of the left-out faults of each reason keep, `[K]`.
+
+    `found` `[n, K + 1]`: the last column are the distances. Infinite where too few are known to tell.
+    """
+    furthest = np.full(count, np.inf)
+    if found is None:
+        return furthest
+    for reason in range(count):
+        mine = np.sort(found[targets == reason, -1])
+        rank = int(_UNLIKE * (len(mine) + 1))
+        if rank:
+            furthest[reason] = mine[-rank]
+    return furthest
+
+
+def _least(found: np.ndarray | None, targets: np.ndarray, count: int) -> np.ndarray:
     """The probability that all but 5 % of the left-out faults of each reason were given, `[K]`.
 
     A split-conformal threshold (Vovk 2005, chapter 4); at least 40 %, below which it is a guess.
     """
     least = np.full(count, _MIN_PROBABILITY)
-    if shares is None:
+    if found is None:
         return least
     for reason in range(count):
-        mine = np.sort(shares[targets == reason, reason])
+        mine = np.sort(found[targets == reason, reason])
         rank = int(_UNSURE * (len(mine) + 1))
         if rank:
             least[reason] = max(_MIN_PROBABILITY, float(mine[rank - 1]))

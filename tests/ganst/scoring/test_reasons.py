@@ -31,6 +31,9 @@ def test_a_namer_in_doubt_says_unknown():
         weights=np.zeros((3, 2)),
         offsets=np.zeros(3),
         least=np.full(3, 0.4),
+        furthest=np.full(3, np.inf),
+        known=np.ones((3, 4)),
+        reason_of=np.arange(3),
     )
     assert namer.name(np.ones(4)) == (UNKNOWN, pytest.approx(1 / 3))
 
@@ -49,6 +52,13 @@ def test_a_namer_is_sure_of_what_it_can_tell_apart_only():
     assert namer.name(np.full(4, 3.0))[0] == "a"
     assert namer.name(np.full(4, -3.0))[1] < 0.95
     assert namer.name(np.full(4, 0.0))[0] == UNKNOWN
+
+
+def test_a_fault_unlike_all_that_it_knows_has_no_reason_however_sure_it_is():
+    namer = Namer.fit(*faults_of_three_kinds(240))
+    far = np.full(4, 8.0)
+    assert namer.probabilities(far).max() > 0.95
+    assert namer.name(far)[0] == UNKNOWN
 
 
 def test_all_but_one_in_twenty_left_out_faults_clear_the_threshold_of_their_kind():
