@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A stage at work: of `total` images missing when this call began, `done` are committed."""
+    """A stage at work: of `total` images missing when this call began, `done` are committed.
+
+    `unit`: what is counted, if not images.
+    """
 
     stage: str
     done: int
     total: int
     rejected: int
     elapsed_s: float
+    unit: str = "images"
 
 
 OnProgress = Callable[[Progress], None]

@@ -9,7 +9,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
@@ -52,6 +52,7 @@ class Plan(Generic[T]):
     shards: tuple[Shard[T], ...]
     total: int
     skipped: int
+    unit: str = "images"  # of total, skipped and what the shards count
     started: float = field(default_factory=time.monotonic)
 
 
@@ -130,7 +131,14 @@ def _progress(plan: Plan[T], done: int, rejected: int) -> Progress:
         total=plan.total - plan.skipped,
         rejected=rejected,
         elapsed_s=time.monotonic() - plan.started,
+        unit=plan.unit,
     )
+
+
+def count_in(unit: str, plan: Plan[T], size: Callable[[T], int]) -> Plan[T]:
+    """The same work, its progress counted in something smaller: what each item has of it."""
+    total = sum(size(item) for shard in plan.shards for item in shard.items)
+    return replace(plan, unit=unit, total=total, skipped=0)
 
 
 def summarize(

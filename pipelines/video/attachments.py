@@ -7,14 +7,14 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
-from av.stream import Disposition
+from av.stream import AttachmentStream, Disposition
+from av.video.stream import VideoStream
 
 from pipelines.errors import UndecodableImageError
 from pipelines.video.reading import is_cover, reason_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
-    from av.video.stream import VideoStream
 
 _TYPES = {"mjpeg": "image/jpeg", "png": "image/png", "bmp": "image/bmp", "gif": "image/gif"}
 _UNKNOWN = "application/octet-stream"
@@ -43,11 +43,11 @@ def read_attachments(container: InputContainer) -> list[Attachment]:
     found = []
     for stream in container.streams:
         labels = {key: text for key, text in stream.metadata.items() if key not in _OWN}
-        if stream.type == "attachment":
+        if isinstance(stream, AttachmentStream):
             name = stream.name or f"attachment-{stream.index}"
             kind = stream.mimetype or _UNKNOWN
             found.append(Attachment(name=name, mimetype=kind, data=stream.data, labels=labels))
-        elif stream.type == "video" and is_cover(stream):
+        elif isinstance(stream, VideoStream) and is_cover(stream):
             found.append(_cover(container, stream, labels))
     return found
 
