@@ -51,7 +51,7 @@ def stylize_clips(
     """Make the first output of every clip of the catalog that has none."""
     began = time.monotonic()
     clips = plan_clips(run)
-    before = _finished(run.folder)
+    before, frames_before = _finished(run.folder), _num_frames(run.folder)
     waiting = [clip for clip in clips if key_of_clip(clip) not in before]
     failed: tuple[str, ...] = ()
     if waiting:
@@ -69,6 +69,7 @@ def stylize_clips(
         failed=failed,
         seconds=time.monotonic() - began,
         notes=_notes(run.folder, fresh),
+        frames=_num_frames(run.folder) - frames_before,
     )
 
 
@@ -217,6 +218,11 @@ def _segment_status(folder: RunFolder) -> dict[Key, str | None]:
     return {
         (row["source"], row["attempt_id"], f"{row['segment']:06d}"): row["error"] for row in rows
     }
+
+
+def _num_frames(folder: RunFolder) -> int:
+    """Frames of all segments that are there."""
+    return sum(read_parts(folder.stage(STAGE), SEGMENTS)["frames"].to_pylist())
 
 
 def _finished(folder: RunFolder) -> dict[Key, str]:

