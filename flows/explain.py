@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipelines.explain import Attempt, Explanation
+    from pipelines.video.explaining import ShotNote
 
 _LOW_COVERAGE = 0.05
 _MIDDLING_SIGMA = 2.5
@@ -47,6 +50,7 @@ def explanation_lines(found: "Explanation") -> list[str]:
         lines.append(_line("where", ": ".join([found.place, *_joined(found.local)])))
     if found.coverage is not None:
         lines.append(_line("photo", _coverage(found.coverage)))
+    lines += _column("shots", [line for shot in found.shots for line in _shot(shot)])
     lines += _column("tried", [_attempt(attempt) for attempt in found.attempts])
     if found.verdict:
         lines.append(_line("a person", f"says it is {found.verdict}"))
@@ -88,6 +92,16 @@ def _attempt(attempt: "Attempt") -> str:
         f": {attempt.why}" if attempt.why and attempt.decision in ("refused", "suggested") else ""
     )
     return f"{attempt.strategy.replace('_', ' ')} {attempt.decision}{scored}{said}"
+
+
+def _shot(shot: "ShotNote") -> "Iterator[str]":
+    """A line on it, and one a try."""
+    reason = "" if shot.reason is None else f", flagged for {shot.reason.replace('_', ' ')}"
+    when = f"{shot.start_s:.1f} to {shot.stop_s:.1f} s"
+    yield f"{shot.number}, {when}: p {shot.p:.2g}{reason} ({shot.evidence})"
+    for one in shot.tries:
+        said = f": {one.why}" if one.why and one.decision == "refused" else ""
+        yield f"   {one.strategy.replace('_', ' ')} {one.decision}{said}"
 
 
 def _joined(words: tuple[str, ...]) -> list[str]:

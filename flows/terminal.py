@@ -75,10 +75,11 @@ def line_of(progress: Progress) -> str:
 
 
 def speed_words(progress: Progress) -> str:
-    """Images a second so far; nothing before the first."""
+    """Images, or what the stage counts, a second so far; nothing before the first."""
     if not progress.done or progress.elapsed_s <= 0:
         return ""
-    return f"{progress.done / progress.elapsed_s:.1f} images/s"
+    speed = progress.done / progress.elapsed_s
+    return f"{speed:{'.1f' if speed >= 1 else '.2g'}} {progress.unit}/s"
 
 
 def _bars(console: Console) -> Bars:

@@ -18,6 +18,7 @@ from pipelines.heat import Heat, heat_of, painted, usual_of
 from pipelines.judging import load_calibration
 from pipelines.report import current_report
 from pipelines.sheets import draw_strip
+from pipelines.video.explaining import ShotNote, shot_notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +58,8 @@ class Explanation:
     """What is known of one photo of a run; p-values 0..1 of its first output, None: not scored.
 
     `p_delivered` is that of the image that is delivered. `findings`: the columns that stand out,
-    largest first. `place` and `local`: where in the picture something is unusual, and what.
+    largest first. `shots`: of a clip, those that are flagged, or the worst. `place` and `local`: where
+    in the picture something is unusual, and what.
     """
 
     source: str
@@ -77,6 +79,7 @@ class Explanation:
     attempts: tuple[Attempt, ...]
     place: str | None
     local: tuple[str, ...]
+    shots: tuple[ShotNote, ...]
     error: str | None
     output: str | None
     picture: str | None
@@ -101,6 +104,7 @@ def explain(run: Run, source: str) -> Explanation:
         attempts=tuple(_attempt(attempt) for attempt in mine if attempt["decision"] != "first"),
         place=heat.place if heat else None,
         local=heat.words if heat else (),
+        shots=shot_notes(run, first) if first else (),
         picture=_write_picture(run, row, heat),
     )
 

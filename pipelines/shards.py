@@ -54,6 +54,7 @@ class Plan(Generic[T]):
     shards: Sequence[Shard[T]]
     total: int
     skipped: int
+    unit: str = "images"  # of total, skipped and what the shards count
     started: float = field(default_factory=time.monotonic)
 
 
@@ -178,7 +179,14 @@ def _progress(plan: Plan[T], done: int, rejected: int) -> Progress:
         total=plan.total - plan.skipped,
         rejected=rejected,
         elapsed_s=time.monotonic() - plan.started,
+        unit=plan.unit,
     )
+
+
+def count_in(unit: str, plan: Plan[T], size: Callable[[T], int]) -> Plan[T]:
+    """The same work, its progress counted in something smaller: what each item has of it."""
+    total = sum(size(item) for shard in plan.shards for item in shard.items)
+    return replace(plan, unit=unit, total=total, skipped=0)
 
 
 def summarize(

@@ -171,7 +171,7 @@ def merge_times(
             continue
         before = times.get(stage.stage, StageTime(images=0, seconds=0.0))
         times[stage.stage] = StageTime(
-            images=before.images + stage.done, seconds=round(before.seconds + stage.seconds, 3)
+            images=before.images + stage.images, seconds=round(before.seconds + stage.seconds, 3)
         )
     return times
 

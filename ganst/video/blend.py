@@ -1,28 +1,30 @@
-"""Outputs of neighbouring frames averaged where the source stands still, or moves as a whole.
+"""Outputs of neighbouring frames averaged along the movement of the source.
 
 A joint bilateral filter along time (Petschnigg 2004, doi:10.1145/1015706.1015777, section 3.1, with
-time in place of space): the weights come from the source, which shows what is still, and never from
-the output, whose flicker is to go. No optical flow: of all movement only that of the camera is
-followed, as a shift by whole pixels (`camera`), and what moves otherwise is left as it is.
+time in place of space): the weights come from the source, which shows what is the same in both
+frames, and never from the output, whose flicker is to go. Movement is followed as the source has it
+(`flow`), and where the frames differ although it was followed, nothing is averaged.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganst.video.camera import Region, View, camera_shift, overlap
+from ganst.video.flow import Sight, chained, flow, flow_back, inside, warped
 
-_CELL = 7  # pixels a side over which the change of the source is averaged: noise is no movement
+_CELL = 4  # pixels a side, of light as it is looked at, over which a difference is averaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blending:
-    """`radius` frames on either side, less where the source changes, none from `tolerance` on.
+    """`radius` frames on either side, less where the source differs, none from `tolerance` on.
 
-    `tolerance`: levels of the source's change, averaged over a few pixels.
+    `tolerance`: levels of the source's light, averaged over a few pixels.
     """
 
     radius: int = 2
@@ -34,21 +36,12 @@ class Blending:
 
 
 @dataclass(slots=True)
-class _Pair:
-    """What two frames have in common: where it lies in each, and how alike it is, `[h, w]`."""
-
-    earlier: Region
-    later: Region
-    weight: Tensor
-
-
-@dataclass(slots=True)
 class _Shown:
     position: int
-    view: View
-    output: Tensor
-    shift: tuple[float, float]  # (down, right) of what is seen, from the frame before
-    pairs: dict[int, _Pair]  # with the frames before, by position
+    sight: Sight
+    output: Tensor  # float32 `[1, 3, H, W]`
+    back: Tensor | None  # field to the frame before
+    on: Tensor | None = None  # field to the next one
 
 
 @dataclass(slots=True)
@@ -63,45 +56,41 @@ class TemporalBlend:
 
     def add(self, position: int, source: Tensor, output: Tensor) -> None:
         """The next frame and its output, uint8 `[3, H, W]` both."""
-        view = View.of(source)
-        shift = camera_shift(self._shown[-1].view, view) if self._shown else (0.0, 0.0)
-        pairs = self._pairs(position, view, shift)
-        self._shown.append(_Shown(position, view, output, shift, pairs))
+        sight = Sight.of(source)
+        back = None
+        if self._shown:
+            before = self._shown[-1]
+            before.on = flow(before.sight, sight)
+            back = flow_back(before.sight, sight, before.on)
+        self._shown.append(_Shown(position, sight, output.float()[None], back))
 
     def at(self, position: int) -> Tensor:
         """The output of that frame averaged with its neighbours, as far as they have been added."""
         middle = next(shown for shown in self._shown if shown.position == position)
-        total, weights = middle.output.float(), torch.ones(middle.output.shape[1:])
-        for shown in self._shown:
-            if shown.position in middle.pairs:
-                pair = middle.pairs[shown.position]
-                here, there = pair.later, pair.earlier
-            elif position in shown.pairs:
-                pair = shown.pairs[position]
-                here, there = pair.earlier, pair.later
-            else:
-                continue
-            total[:, *here].addcmul_(shown.output[:, *there].float(), pair.weight)
-            weights[here] += pair.weight
-        return (total / weights).round().to(torch.uint8)
+        total = middle.output.clone()
+        weights = torch.ones(1, 1, *total.shape[2:])
+        for shown, way in self._neighbours(position):
+            weight = _alikeness(middle.sight, shown.sight, way, self.blending, weights)
+            total.addcmul_(warped(shown.output, way), weight)
+            weights += weight
+        return (total / weights + 0.5)[0].to(torch.uint8)
 
-    def _pairs(self, position: int, view: View, shift: tuple[float, float]) -> dict[int, _Pair]:
-        found: dict[int, _Pair] = {}
-        down, right = shift
-        for shown in reversed(self._shown):
-            if position - shown.position > self.blending.radius:
-                break
-            earlier, later = overlap(view.light, round(down), round(right))
-            weight = _stillness(view.light[later], shown.view.light[earlier], self.blending)
-            found[shown.position] = _Pair(earlier, later, weight)
-            down, right = down + shown.shift[0], right + shown.shift[1]
-        return found
+    def _neighbours(self, position: int) -> Iterator[tuple[_Shown, Tensor]]:
+        """Frames up to `radius` away, each with the field that leads there."""
+        for step in (-1, 1):
+            way: Tensor | None = None
+            chain = [s for s in self._shown if step * (s.position - position) >= 0][::step]
+            for here, there in pairwise(chain[: self.blending.radius + 1]):
+                leap = here.back if step < 0 else here.on
+                assert leap is not None
+                way = leap if way is None else chained(way, leap)
+                yield there, way
 
 
-def _stillness(a: Tensor, b: Tensor, blending: Blending) -> Tensor:
-    """1 where two planes `[H, W]` are alike, falling to 0 at the tolerance."""
-    change = (a - b).abs()[None]
-    for window in ((_CELL, 1), (1, _CELL)):
-        margin = [side // 2 for side in window]
-        change = F.avg_pool2d(change, window, 1, margin, count_include_pad=False)
-    return (1 - (change[0] / blending.tolerance).square()).clamp_min(0).square()
+def _alikeness(a: Sight, b: Sight, way: Tensor, blending: Blending, like: Tensor) -> Tensor:
+    """1 where what `way` leads to looks the same, falling to 0 at the tolerance: `[1, 1, H, W]`."""
+    off = (a.light[0] - warped(b.light[0], way)).abs()
+    off = F.avg_pool2d(off, _CELL, _CELL // 2, _CELL // 4, count_include_pad=False)
+    weight = (1 - (off / blending.tolerance).square()).clamp_min(0).square()
+    weight = weight * inside(way, *weight.shape[2:])
+    return F.interpolate(weight, size=like.shape[2:], mode="bilinear", align_corners=False)

@@ -194,6 +194,7 @@ def _measure_all(
                         total=len(tasks),
                         rejected=rejected,
                         elapsed_s=time.monotonic() - started,
+                        unit="shots",
                     )
                 )
     return rows

@@ -33,10 +33,17 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Segment:
-    """A segment of a clip."""
+    """A segment of a clip, of so many frames."""
 
     clip: Clip
     number: int
+    frames: int
+
+
+def segments_of(clip: Clip, plan: ClipPlan) -> list[Segment]:
+    """All of a clip, in order."""
+    numbers = range(len(plan.segments))
+    return [Segment(clip=clip, number=n, frames=len(plan.segment(n))) for n in numbers]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from pipelines.progress import OnProgress, StageSummary
 from pipelines.reviews import read_verdicts
 from pipelines.runs import Run
 from pipelines.selection import EVERYTHING, Selection
-from pipelines.shards import Key, plan_shards, run_shards
+from pipelines.shards import Key, count_in, plan_shards, run_shards
 from pipelines.video.clips import clip_job, clip_params, key_of_clip, load_plan
 from pipelines.video.correction_plan import (
     FlaggedClip,
@@ -32,6 +32,7 @@ from pipelines.video.rejoining import Rejoining, rejoin_shard, rejoining_id
 from pipelines.video.retrying import retry_shard
 from pipelines.video.shots import read_tries
 
+WORK = "correct clips"  # for the progress alone
 SMALLEST_BUDGET = 5000.0  # stylizations of frames: a small run tries everything on its few shots
 
 
@@ -87,16 +88,17 @@ def _work_through(
     job, judging, workers = clip_job(run), clip_score_job(run), count_workers(compute)
     tries = read_tries(run.folder)
     shots = plan_shards(
-        STAGE,
+        WORK,
         [shot for one in clips for shot in one.shots],
         key=key_of_shot,
         committed={key_of_shot(s) for one in clips for s in one.shots if is_shot_settled(s, tries)},
         shard_size=1,
         workers=workers,
     )
+    shots = count_in("frames", shots, lambda shot: shot.row["frames"])
     failed = run_shards(shots, compute, retry_shard, job, judging, on_progress=on_progress)
     joins = plan_shards(
-        STAGE,
+        WORK,
         _rejoinings(run, clips),
         key=_key_of_rejoining,
         committed=(),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from pipelines.errors import UndecodableImageError
+from pipelines.video.attachments import Attachment, attach
 from pipelines.video.plan import ClipPlan
 from pipelines.video.reading import reason_of
 from pipelines.video.writing import writing
@@ -46,12 +47,17 @@ class Wrapping:
 
 
 def join(
-    path: Path, film: Film, source: "InputContainer", plan: ClipPlan, wrapping: Wrapping
+    path: Path,
+    film: Film,
+    source: "InputContainer",
+    attachments: list[Attachment],
+    plan: ClipPlan,
+    wrapping: Wrapping,
 ) -> tuple[str, ...]:
     """Write a clip of copied packets: video of the film, sound and subtitles of the source.
 
     Returns:
-        Sentences about streams that the container cannot hold.
+        Sentences about streams and attachments that the container cannot hold.
 
     Raises:
         OSError: The disk is full, or takes no more.
@@ -69,15 +75,17 @@ def join(
         shown = out.add_stream_from_template(first.streams.video[0])
         shown.time_base = Fraction(*plan.time_base)
         others, notes = _other_streams(out, source)
+        covers, more_notes = attach(out, attachments)
         out.metadata.update(_labels(source, wrapping))
         out.set_chapters(source.chapters())
         packets = [_video_packets(film, plan, shown)]
         if others:
             packets.append(_copied_packets(source, others))
+        out.mux(covers)
         for _, _, packet in heapq.merge(*packets, key=lambda entry: entry[:2]):
             out.mux(packet)
     _check(path, plan)
-    return notes
+    return (*notes, *more_notes)
 
 
 Timed = tuple[float, int, Any]  # seconds, rank among equals, packet

@@ -85,7 +85,7 @@ def video_stream(container: "InputContainer") -> "VideoStream":
         UndecodableImageError: There is none, or its codec is not known.
 
     """
-    streams = [s for s in container.streams.video if not _is_cover(s)]
+    streams = [s for s in container.streams.video if not is_cover(s)]
     if not streams:
         raise UndecodableImageError("It has no video stream.")
     stream = streams[0]
@@ -166,7 +166,8 @@ def rate_of(stream: "VideoStream") -> Fraction:
     return stream.average_rate or stream.guessed_rate or Fraction(25)
 
 
-def _is_cover(stream: "VideoStream") -> bool:
+def is_cover(stream: "VideoStream") -> bool:
+    """Whether it is a picture to stand for the clip, and nothing that is played."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 

@@ -13,6 +13,7 @@ from ganst.video.shot import Piece, ShotStylizer, Steadiness
 from pipelines.runs import FIRST_CHECKPOINT
 from pipelines.storage import commit_file, is_local, open_root, resolve_inside
 from pipelines.styles import open_stylizer
+from pipelines.video.attachments import read_attachments
 from pipelines.video.clips import Clip, ClipJob, segment_path
 from pipelines.video.frames import FrameReader
 from pipelines.video.joining import Film, Wrapping, join
@@ -94,7 +95,7 @@ def join_clip(
     """Commit the clip: its segments, but the shots `again` by number from files of their own.
 
     Returns:
-        Sentences about streams that were left out.
+        Sentences about streams and attachments that were left out.
 
     Raises:
         UndecodableImageError: The source is damaged.
@@ -107,11 +108,14 @@ def join_clip(
         strip_location=job.strip_location,
     )
     notes: list[str] = []
+    with open_clip(source_of(clip, job), clip.format) as source:
+        attachments = read_attachments(source)
     with (
         _film(clip, plan, job, again or {}) as film,
         open_clip(source_of(clip, job), clip.format) as source,
     ):
-        commit_file(path, lambda file: notes.extend(join(file, film, source, plan, wrapping)))
+        parts = (film, source, attachments, plan, wrapping)
+        commit_file(path, lambda file: notes.extend(join(file, *parts)))
     return tuple(notes)
 
 

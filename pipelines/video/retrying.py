@@ -54,7 +54,7 @@ def retry_shard(shard: Shard[FlaggedShot], job: ClipJob, judging: ClipScoreJob) 
     commit_table(
         job.folder.stage(TRIES) / shard.part, pa.Table.from_pylist(rows, schema=SHOT_TRIES)
     )
-    return ShardCount(len(shard.items))
+    return ShardCount(sum(shot.row["frames"] for shot in shard.items))
 
 
 def _try_steps(shot: FlaggedShot, job: ClipJob, judging: ClipScoreJob) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from pipelines.placing import first_output
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import FIRST_CHECKPOINT, Run
 from pipelines.schema import SHOTS, attempts_schema
-from pipelines.shards import Shard, ShardCount, plan_shards, run_shards, summarize
+from pipelines.shards import Shard, ShardCount, count_in, plan_shards, run_shards, summarize
 from pipelines.stylize import one_thread
 from pipelines.stylized import read_stylized
 from pipelines.video.clips import Clip, clip_params, key_of_clip, load_plan, plan_clips
@@ -18,7 +18,7 @@ from pipelines.video.digest import digest_of
 from pipelines.video.judging import ClipScoreJob, Row, clip_score_job, judge_clip
 from pipelines.video.shots import PARTS
 
-STAGE = "score"
+STAGE = "score clips"
 
 
 def score_clips(
@@ -41,7 +41,8 @@ def score_clips(
     )
     shared = lineage(run, clip_params(run))
     job = clip_score_job(run)
-    failed = run_shards(plan, compute, score_clip_shard, job, shared, on_progress=on_progress)
+    work = count_in("frames", plan, lambda clip: _num_frames(clip, job))
+    failed = run_shards(work, compute, score_clip_shard, job, shared, on_progress=on_progress)
     committed = committed_attempts(run.folder)
     return summarize(
         plan, failed, committed=sum(key_of_clip(clip) in committed for clip in clips), rejected=0
@@ -60,7 +61,12 @@ def score_clip_shard(shard: Shard[Clip], job: ClipScoreJob, shared: Row) -> Shar
                 job.folder.attempts / shard.part,
                 pa.Table.from_pylist([row | shared], schema=attempts_schema()),
             )
-    return ShardCount(len(shard.items))
+    return ShardCount(sum(_num_frames(clip, job) for clip in shard.items))
+
+
+def _num_frames(clip: Clip, job: ClipScoreJob) -> int:
+    plan = load_plan(job.folder, clip.attempt_id)
+    return plan.num_frames if plan else 0
 
 
 def _score(clip: Clip, job: ClipScoreJob) -> tuple[list[Row], Row]:

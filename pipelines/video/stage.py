@@ -66,4 +66,5 @@ def _both(photos: StageSummary, clips: StageSummary) -> StageSummary:
         failed=photos.failed + clips.failed,
         seconds=photos.seconds + clips.seconds,
         notes=photos.notes + clips.notes,
+        frames=photos.images + clips.images,
     )

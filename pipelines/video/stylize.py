@@ -17,7 +17,7 @@ from pipelines.parquet import commit_table, read_parts
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder
 from pipelines.schema import SEGMENTS, STYLIZED
-from pipelines.shards import Key, Shard, ShardCount, plan_shards, row_keys, run_shards
+from pipelines.shards import Key, Shard, ShardCount, count_in, plan_shards, row_keys, run_shards
 from pipelines.stylize import one_thread
 from pipelines.stylized import STAGE as PHOTOS_STAGE
 from pipelines.stylized import read_stylized
@@ -33,6 +33,7 @@ from pipelines.video.clips import (
     plan_clips,
     plan_path,
     segment_path,
+    segments_of,
 )
 from pipelines.video.digest import check_digest, digest_of
 from pipelines.video.plan import ClipPlan, write_plan
@@ -40,6 +41,7 @@ from pipelines.video.rendering import first_manner, join_clip, source_of, write_
 from pipelines.video.scan import scan_clip
 
 STAGE = "video"
+SCAN = "look at clips"  # for the progress alone
 _REJECTS = (UndecodableImageError, UnstylizableImageError)
 
 
@@ -49,7 +51,7 @@ def stylize_clips(
     """Make the first output of every clip of the catalog that has none."""
     began = time.monotonic()
     clips = plan_clips(run)
-    before = _finished(run.folder)
+    before, frames_before = _finished(run.folder), _num_frames(run.folder)
     waiting = [clip for clip in clips if key_of_clip(clip) not in before]
     failed: tuple[str, ...] = ()
     if waiting:
@@ -67,6 +69,7 @@ def stylize_clips(
         failed=failed,
         seconds=time.monotonic() - began,
         notes=_notes(run.folder, fresh),
+        frames=_num_frames(run.folder) - frames_before,
     )
 
 
@@ -75,8 +78,9 @@ def _work_through(
 ) -> tuple[str, ...]:
     job, workers = clip_job(run), count_workers(compute)
     unseen = [clip for clip in clips if not plan_path(run.folder, clip.attempt_id).exists()]
-    scans = plan_shards(STAGE, unseen, key=key_of_clip, committed=(), shard_size=1, workers=workers)
-    failed = run_shards(scans, compute, scan_shard, job)
+    scans = plan_shards(SCAN, unseen, key=key_of_clip, committed=(), shard_size=1, workers=workers)
+    scans = count_in("clips", scans, lambda _: 1)
+    failed = run_shards(scans, compute, scan_shard, job, on_progress=on_progress)
     segments = list(_segments(run.folder, clips))
     plan = plan_shards(
         STAGE,
@@ -86,6 +90,7 @@ def _work_through(
         shard_size=1,
         workers=workers,
     )
+    plan = count_in("frames", plan, lambda segment: segment.frames)
     failed += run_shards(plan, compute, segment_shard, job, on_progress=on_progress)
     joins = plan_shards(
         STAGE,
@@ -108,7 +113,7 @@ def scan_shard(shard: Shard[Clip], job: ClipJob) -> ShardCount:
             error = KILLED if clip.source in killers else _scan(clip, job)
             if error:
                 _commit(job, shard.part, _rejected(clip, job, error))
-    return ShardCount(0)
+    return ShardCount(len(shard.items))
 
 
 def segment_shard(shard: Shard[Segment], job: ClipJob) -> ShardCount:
@@ -122,7 +127,7 @@ def segment_shard(shard: Shard[Segment], job: ClipJob) -> ShardCount:
             step(name)
             rows.append(_segment_row(segment, job, KILLED if name in killers else None))
     commit_table(parts / shard.part, pa.Table.from_pylist(rows, schema=SEGMENTS))
-    return ShardCount(len(rows))
+    return ShardCount(sum(segment.frames for segment in shard.items))
 
 
 def join_shard(shard: Shard[Clip], job: ClipJob) -> ShardCount:
@@ -131,8 +136,8 @@ def join_shard(shard: Shard[Clip], job: ClipJob) -> ShardCount:
     for clip in shard.items:
         plan = load_plan(job.folder, clip.attempt_id)
         assert plan is not None, "only scanned clips are joined"
-        segments = [Segment(clip=clip, number=n) for n in range(len(plan.segments))]
-        errors = [error for segment in segments if (error := status[key_of_segment(segment)])]
+        keys = map(key_of_segment, segments_of(clip, plan))
+        errors = [error for key in keys if (error := status[key])]
         row = _rejected(clip, job, errors[0]) if errors else _joined(clip, plan, job)
         _commit(job, shard.part, row)
     return ShardCount(0)
@@ -195,9 +200,8 @@ def _joined(clip: Clip, plan: ClipPlan, job: ClipJob) -> Row:
 def _segments(folder: RunFolder, clips: Sequence[Clip]) -> Iterator[Segment]:
     """Of the clips that have been scanned. Clips of equal bytes write the same files twice."""
     for clip in clips:
-        plan = load_plan(folder, clip.attempt_id)
-        for number in range(len(plan.segments) if plan else 0):
-            yield Segment(clip=clip, number=number)
+        if plan := load_plan(folder, clip.attempt_id):
+            yield from segments_of(clip, plan)
 
 
 def _complete(folder: RunFolder, clips: Sequence[Clip]) -> Iterator[Clip]:
@@ -214,6 +218,11 @@ def _segment_status(folder: RunFolder) -> dict[Key, str | None]:
     return {
         (row["source"], row["attempt_id"], f"{row['segment']:06d}"): row["error"] for row in rows
     }
+
+
+def _num_frames(folder: RunFolder) -> int:
+    """Frames of all segments that are there."""
+    return sum(read_parts(folder.stage(STAGE), SEGMENTS)["frames"].to_pylist())
 
 
 def _finished(folder: RunFolder) -> dict[Key, str]:

@@ -23,7 +23,7 @@ _SPEED = 2.0  # pixels a frame, of a pan
 _ZOOM = 0.004  # of the picture a frame
 _NOISE = 1.5  # levels: of a sensor
 _BEEP_S = 0.1
-_KINDS = ("pan right", "zoom in", "still", "pan down", "zoom out")
+KINDS = ("pan right", "zoom in", "still", "pan down", "zoom out")
 
 
 def main() -> None:
@@ -34,8 +34,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--size", default="720x360")
     arguments = parser.parse_args()
-    width, height = map(int, arguments.size.split("x"))
-    make_clip(arguments.out, list_photos(arguments.photos), arguments.seconds, (height, width))
+    size = size_of(arguments.size)
+    make_clip(arguments.out, list_photos(arguments.photos), arguments.seconds, size)
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """W x H as (H, W)."""
+    width, height = map(int, text.split("x"))
+    return height, width
 
 
 def list_photos(folder: Path) -> list[Path]:
@@ -70,15 +76,15 @@ def frames_of(
     length = SHOT_S * RATE
     for start in range(first // length * length, num_frames, length):
         number = start // length
-        large = _enlarged(photos[number % len(photos)], size)
-        kind = _KINDS[number % len(_KINDS)]
+        large = enlarged(photos[number % len(photos)], size)
+        kind = KINDS[number % len(KINDS)]
         for position in range(min(length, num_frames - start)):
-            frame = _view(large, size, kind, position)
+            frame = view(large, size, kind, position)
             noisy = frame + _NOISE * torch.randn(frame.shape, generator=generator)
             yield noisy.round().clamp(0, 255).to(torch.uint8)
 
 
-def _enlarged(path: Path, size: tuple[int, int]) -> Tensor:
+def enlarged(path: Path, size: tuple[int, int]) -> Tensor:
     """The photo `[1, 3, h, w]` large enough for a pan over `SHOT_S`."""
     image = Image.open(path).convert("RGB")
     margin = _SPEED * SHOT_S * RATE
@@ -88,19 +94,36 @@ def _enlarged(path: Path, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(np.asarray(resized, np.float32).copy()).permute(2, 0, 1)[None]
 
 
-def _view(large: Tensor, size: tuple[int, int], kind: str, position: int) -> Tensor:
+def view(large: Tensor, size: tuple[int, int], kind: str, position: int) -> Tensor:
     """A window `[3, H, W]` of the photo, resampled: movement by parts of a pixel."""
+    window = _window(large, size, kind, position)
+    grid = F.affine_grid(window[None], [1, 3, *size], align_corners=False)
+    return F.grid_sample(
+        large, grid, mode="bicubic", padding_mode="reflection", align_corners=False
+    )[0]
+
+
+def moved_on(frame: Tensor, large: Tensor, kind: str, position: int) -> tuple[Tensor, Tensor]:
+    """What a frame `[3, H, W]` shows, where the next one has it, and where that is known `[H, W]`."""
+    size = (frame.shape[1], frame.shape[2])
+    here, there = (_window(large, size, kind, p) for p in (position, position + 1))
+    scale = there.diagonal() / here.diagonal()
+    shift = (there[:, 2] - here[:, 2]) / here.diagonal()
+    back = torch.cat([scale.diag(), shift[:, None]], dim=1)
+    grid = F.affine_grid(back[None], [1, 3, *size], align_corners=False)
+    moved = F.grid_sample(frame.float()[None], grid, mode="bicubic", align_corners=False)[0]
+    return moved, (grid[0].abs() < 1 - 4 / min(size)).all(dim=-1)
+
+
+def _window(large: Tensor, size: tuple[int, int], kind: str, position: int) -> Tensor:
+    """From places in a frame to those in the photo, (right, down) in -1..1 both: `[2, 3]`."""
     tall, wide = large.shape[2:]
     way = _SPEED * (position - SHOT_S * RATE / 2)
     x, y = {"pan right": (way, 0.0), "pan down": (0.0, way)}.get(kind, (0.0, 0.0))
     steps = {"zoom in": position, "zoom out": SHOT_S * RATE - position}.get(kind, 0)
     zoom = 1 + _ZOOM * steps
     across, down = size[1] / wide / zoom, size[0] / tall / zoom
-    matrix = torch.tensor([[across, 0.0, 2 * x / wide], [0.0, down, 2 * y / tall]])
-    grid = F.affine_grid(matrix[None], [1, 3, *size], align_corners=False)
-    return F.grid_sample(
-        large, grid, mode="bicubic", padding_mode="reflection", align_corners=False
-    )[0]
+    return torch.tensor([[across, 0.0, 2 * x / wide], [0.0, down, 2 * y / tall]])
 
 
 def _beeps(seconds: float) -> Iterator[av.AudioFrame]:

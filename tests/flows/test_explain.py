@@ -10,6 +10,7 @@ from flows import cli
 from flows.explain import explanation_lines
 from ganst.scoring.reasons import Finding
 from pipelines.explain import Attempt, Explanation
+from pipelines.video.explaining import ShotNote, ShotTry
 
 _FOUND = Explanation(
     source="a/1.jpg",
@@ -32,6 +33,7 @@ _FOUND = Explanation(
     ),
     place="upper left, 4 % of the picture",
     local=("too dark", "flat"),
+    shots=(),
     error=None,
     output="images/a/1.jpg",
     picture="RUN/explain/a/1.jpg.jpg",
@@ -51,6 +53,30 @@ def test_everything_that_is_known_is_said():
         "tried     rerun fp32 refused, p 0.01: still flagged",
         "          other checkpoint accepted, p 0.4",
         "a person  says it is good",
+    ]
+
+
+def test_of_a_clip_the_shots_are_named_with_what_was_tried():
+    tried = ShotTry(
+        strategy="rerun_shared", decision="refused", why="no clear gain: 4.1 against 4.2"
+    )
+    mended = ShotTry(strategy="temporal_blend", decision="accepted", why="passed all tests")
+    shot = ShotNote(
+        number=2,
+        start_s=4.0,
+        stop_s=7.96,
+        p=0.0031,
+        reason="flicker",
+        evidence="flicker: 5.2 levels",
+        tries=(tried, mended),
+    )
+    lines = explanation_lines(dataclasses.replace(_FOUND, shots=(shot,)))
+    place = lines.index(
+        "shots     2, 4.0 to 8.0 s: p 0.0031, flagged for flicker (flicker: 5.2 levels)"
+    )
+    assert lines[place + 1 : place + 3] == [
+        "             rerun shared refused: no clear gain: 4.1 against 4.2",
+        "             temporal blend accepted",
     ]
 
 

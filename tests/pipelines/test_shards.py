@@ -10,6 +10,7 @@ from pipelines.shards import (
     Items,
     Shard,
     ShardCount,
+    count_in,
     distinct_rows,
     plan_rows,
     plan_shards,
@@ -130,3 +131,17 @@ def test_an_interrupt_is_no_failed_shard(interrupt):
 
     with pytest.raises(interrupt):
         run_shards(cut(range(3)), SERIAL, stop)
+
+
+def test_progress_can_be_counted_in_something_smaller():
+    told = []
+
+    def work(shard: Shard[int]) -> ShardCount:
+        return ShardCount(sum(shard.items))
+
+    plan = count_in("frames", cut([10, 20, 30], committed=[20], shard_size=1), lambda item: item)
+    assert run_shards(plan, SERIAL, work, on_progress=told.append) == ()
+    assert [(one.done, one.total, one.unit) for one in told] == [
+        (10, 40, "frames"),
+        (40, 40, "frames"),
+    ]

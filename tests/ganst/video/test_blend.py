@@ -1,6 +1,8 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
+from ganst.scoring.canonical import blur
 from ganst.video.blend import Blending, TemporalBlend
 
 SIZE = (3, 40, 40)
@@ -34,6 +36,50 @@ def test_what_moves_is_left_alone():
     made = blend(sources, outputs, 1)
     assert torch.equal(made[:, :, 12:24], outputs[1][:, :, 12:24])
     assert torch.equal(made[:, :, :9], outputs[1][:, :, :9])
+
+
+def drifting(num: int, right: float, noise: float = 0.0) -> list[torch.Tensor]:
+    """Windows of a scene that moves to the right by that much a frame, and noise."""
+    rng = torch.Generator().manual_seed(0)
+    scene = (128 + 300 * blur(torch.randn(3, 120, 200, generator=rng), 2.0)).clamp(0, 255)
+    frames = []
+    for number in range(num):
+        across = -2 * right * number / 200
+        matrix = torch.tensor([[[0.6, 0.0, across], [0.0, 1.0, 0.0]]])
+        grid = F.affine_grid(matrix, [1, 3, 120, 120], align_corners=False)
+        frame = F.grid_sample(scene[None], grid, mode="bicubic", align_corners=False)[0]
+        frames.append(frame + noise * torch.randn(frame.shape, generator=rng))
+    return [frame.round().clamp(0, 255).to(torch.uint8) for frame in frames]
+
+
+@pytest.mark.parametrize("right", [0.0, 0.5, 3.0])
+def test_noise_of_the_output_is_averaged_along_the_way_of_the_camera(right):
+    clean, noisy = drifting(5, right), drifting(5, right, 12.0)
+    inside = (slice(None), slice(8, -8), slice(14, -14))
+    made, given_, wanted = (x[inside].float() for x in (blend(clean, noisy, 2), noisy[2], clean[2]))
+    assert (made - wanted).std() < 0.5 * (given_ - wanted).std()
+
+
+def test_a_thing_that_moves_before_what_stands_still_leaves_no_ghost():
+    ground, thing = drifting(1, 0.0)[0], drifting(1, 0.0)[0].flip(2)[:, 30:80, :40]
+    sources = []
+    for number in range(5):
+        frame = ground.clone()
+        frame[:, 40:90, 8 + 15 * number : 48 + 15 * number] = 255 - thing
+        sources.append(frame)
+    made = blend(sources, sources, 2).float()
+    assert (made - sources[2].float()).abs().mean(dim=0).max() < 40
+    assert (made - sources[2].float()).abs().mean() < 0.7
+
+
+def test_what_has_just_come_into_the_picture_is_left_alone():
+    sources = drifting(5, -9.0)
+    for source in sources:
+        source[:, :, :30] = source[:, :, -30:] = 120  # nothing there tells what has come
+    outputs = [torch.full_like(source, 20 * n) for n, source in enumerate(sources)]
+    made = blend(sources, outputs, 2)
+    assert made[:, :, -6:].min() >= 55  # those before do not have it
+    assert made[:, :, :6].max() <= 25  # nor those behind
 
 
 def test_weights_come_from_the_source_and_not_from_the_output():

@@ -1,6 +1,6 @@
 """Small clips for the tests, encoded here: shots of drifting pictures, sound, odd timing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,12 @@ def write_clip(
     drop_packets: bool = False,
     trimmed_s: float = 0.0,
     labelled: bool = False,
+    fasten: Callable[[Any], object] = bool,
 ) -> Path:
-    """Encode frames; `pts` in units of 1/25 s. `trimmed_s`: hidden at the beginning by an edit list."""
+    """Encode frames; `pts` in units of 1/25 s. `trimmed_s`: hidden at the beginning by an edit list.
+
+    `fasten`: what adds covers and the like.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"movflags": "+faststart"} if faststart else {}
     with av.open(str(path), "w", options=options) as container:
@@ -58,6 +62,7 @@ def write_clip(
         words = container.add_stream_from_template(spoken.streams[0]) if spoken else None
         if labelled:
             label(container, tone)
+        fasten(container)
         container.start_encoding()
         for packet in () if drop_packets else _encoded(stream, frames, pts):
             off = round(trimmed_s / packet.time_base)

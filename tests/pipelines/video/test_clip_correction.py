@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from pipelines.config import ComputeConfig
+from pipelines.explain import explain
 from pipelines.report import write_report
 from pipelines.runs import Run
 from pipelines.selection import Selection
@@ -69,6 +70,10 @@ def test_what_nothing_makes_better_goes_into_quarantine_with_all_its_tries(damag
     tries = list(read_tries(run.folder).values())
     assert {try_["decision"] for try_ in tries} == {"refused"}
     assert all(try_["decision_reason"] for try_ in tries)
+    notes = explain(run, "a.mkv").shots
+    assert {note.number for note in notes} == {1, 2}
+    strategies = ["rerun_shared", "temporal_blend", "lower_strength"]
+    assert all([one.strategy for one in note.tries] == strategies for note in notes)
     assert not list(Path(str(run.folder.root)).glob("clips/*/shot-*"))
     assert correct_clips(run, SERIAL).done == 0
 

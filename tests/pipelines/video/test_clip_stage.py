@@ -21,6 +21,7 @@ from pipelines.video import plan as plan_module
 from pipelines.video import rendering, writing
 from pipelines.video.reading import to_pixels
 from pipelines.video.scan import scan_clip
+from pipelines.video.stage import with_stylized_clips
 from pipelines.video.stylize import stylize_clips
 from tests.pipelines.photo_folders import make_photos, make_run, make_style
 from tests.pipelines.video.made_clips import (
@@ -286,7 +287,7 @@ def exact_pixels_of(path: Path) -> list[torch.Tensor]:
 @pytest.mark.parametrize("full", [True, False])
 def test_levels_and_marks_of_colour_are_kept(folder, stylized, full):
     source = write_clip(folder / "a.mp4", shot(3), full_range=full)
-    stylized(strength=0.0)
+    stylized(strength=0.0, steady=False)
     before, after = exact_pixels_of(source), exact_pixels_of(output_of(folder, "a.mp4"))
     off = (before[0].float() - after[0].float()).mean(dim=(1, 2))
     assert off.abs().max() < 0.8  # 1.0 and more with FFmpeg's short cuts
@@ -382,8 +383,9 @@ def test_photos_and_clips_stand_in_one_report(folder, tmp_path, pack):
     write_clip(folder / "album" / "a.mp4", shot(4))
     run = make_run(folder, tmp_path / "RUN", pack)
     ingest(run, SERIAL)
-    stylize(run, SERIAL)
-    stylize_clips(run, SERIAL)
-    summary = write_report(run)
+    made = with_stylized_clips(stylize(run, SERIAL), run, SERIAL, None)
+    assert (made.done, made.images) == (3, 6)  # a speed counts frames
+    summary = write_report(run, [made])
+    assert summary.stages["stylize"].images == 6
     assert (summary.sources, summary.counts["ok"]) == (3, 3)
     assert "a.mp4" in (tmp_path / "RUN" / "report.html").read_text()

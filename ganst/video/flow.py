@@ -1,0 +1,138 @@
+"""How everything in a picture has moved from one frame to another: a field of shifts, by least squares.
+
+Lucas and Kanade 1981, from coarse to fine, on light at a fraction of the size, beginning with the shift
+of the whole (`camera`). Windows overlap, and each takes some of the equations of its surroundings and
+of the picture: where there is nothing to see, such as in a sky, the movement is that of what lies
+around. Where two things move apart inside of a window the field is wrong: whoever uses it compares
+the frames, and trusts it where they agree.
+
+A field is float32 `[1, 2, h, w]`, (right, down) in shares of the picture's sides: what is at x in the one
+frame is at x + field in the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganst.video.camera import camera_shift, spectrum_of
+
+_LINES = 200  # light is looked at in half of the size, or less, down to that many lines
+_LEVELS = 3
+_STEPS = 2  # of least squares, at each level
+_CELL = 8  # pixels of a level; a window is three of them wide, and its edges count less
+_AROUND, _WHOLE = 0.1, 0.005  # share of the equations of the neighbours, of the picture
+_OUTLIER = 12.0  # levels: what is off by more counts less than half
+_DAMPING = 20.0  # of the equations' sums, against the noise of flat windows
+_LARGEST_STEP = 2.0  # pixels of a level
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A frame to compare others with: light `[1, 1, h, w]` at falling sizes, finest first."""
+
+    light: tuple[Tensor, ...]
+    spectrum: Tensor  # of the second
+
+    @classmethod
+    def of(cls, source: Tensor) -> Sight:
+        """Of a frame, uint8 `[3, H, W]`."""
+        light = source.float().mean(dim=0)[None, None]
+        factor = max(2, round(min(source.shape[1:]) / _LINES))
+        unit = _CELL << (_LEVELS - 1)  # so that windows fill every level
+        size = [unit * max(1, round(side / factor / unit)) for side in source.shape[1:]]
+        levels = [F.interpolate(light, size=size, mode="bilinear", antialias=True)]
+        while len(levels) < _LEVELS:
+            levels.append(F.avg_pool2d(levels[-1], 2))
+        return cls(tuple(levels), spectrum_of(levels[1][0, 0]))
+
+
+def flow(a: Sight, b: Sight) -> Tensor:
+    """The field from frame `a` to frame `b`."""
+    shift = camera_shift((a.light[1][0, 0], a.spectrum), (b.light[1][0, 0], b.spectrum))
+    field = torch.tensor(shift).reshape(1, 2, 1, 1)
+    for one, other in zip(reversed(a.light), reversed(b.light), strict=True):
+        for _ in range(_STEPS):
+            field = _improved(field, one, other)
+    return field
+
+
+def flow_back(a: Sight, b: Sight, there: Tensor) -> Tensor:
+    """The field from `b` to `a`, where that from `a` to `b` is known."""
+    return _improved(-warped(there, -there), b.light[0], a.light[0])
+
+
+def warped(image: Tensor, field: Tensor, mode: str = "bilinear") -> Tensor:
+    """`[1, C, H, W]` float: at x what `image` shows at x + field; its edge where that lies outside."""
+    height, width = image.shape[2:]
+    moved = _places(height, width) + 2 * _spread(field, height, width).permute(0, 2, 3, 1)
+    return F.grid_sample(image, moved, mode=mode, padding_mode="border", align_corners=False)
+
+
+def inside(field: Tensor, height: int, width: int) -> Tensor:
+    """Where x + field is in the picture, bool `[1, 1, height, width]`."""
+    moved = _places(height, width) + 2 * _spread(field, height, width).permute(0, 2, 3, 1)
+    return (moved.abs() <= 1).all(dim=3)[None]
+
+
+def chained(first: Tensor, then: Tensor) -> Tensor:
+    """The field from `a` to `c`, of those from `a` to `b` and from `b` to `c`; of the first's size."""
+    return first + warped(_spread(then, *first.shape[2:]), first)
+
+
+def _improved(field: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    height, width = one.shape[2:]
+    off = one - warped(other, field)
+    weight = 1 / (1 + (off / _OUTLIER).square())
+    right, down = _slopes(one)
+    terms = torch.cat([right * right, right * down, down * down, right * off, down * off], dim=1)
+    xx, xy, yy, xr, yr = _summed(terms * weight).unbind(dim=1)
+    xx, yy = xx + _DAMPING, yy + _DAMPING
+    size = xx * yy - xy * xy
+    steps = torch.stack([(yy * xr - xy * yr) / size, (xx * yr - xy * xr) / size], dim=1)
+    steps = steps.clamp(-_LARGEST_STEP, _LARGEST_STEP)
+    shares = steps / torch.tensor([width, height]).reshape(1, 2, 1, 1)
+    return _spread(field, *shares.shape[2:]) + shares
+
+
+def _summed(terms: Tensor) -> Tensor:
+    """Over windows, each with some of what is around it."""
+    cells = F.avg_pool2d(terms, _CELL) * (2 * _CELL) ** 2
+    near = _averaged(cells, [0.25, 0.5, 0.25])
+    around = _averaged(near, [0.2] * 5)
+    return near + _AROUND * around + _WHOLE * near.mean(dim=(2, 3), keepdim=True)
+
+
+def _averaged(planes: Tensor, weights: list[float]) -> Tensor:
+    reach = len(weights) // 2
+    for dim in (2, 3):
+        margin = [0, 0, reach, reach] if dim == 2 else [reach, reach, 0, 0]
+        padded = F.pad(planes, margin, mode="replicate")
+        length = planes.shape[dim]
+        parts = [weight * padded.narrow(dim, n, length) for n, weight in enumerate(weights)]
+        planes = torch.stack(parts).sum(dim=0)
+    return planes
+
+
+def _slopes(light: Tensor) -> tuple[Tensor, Tensor]:
+    padded = F.pad(light, (1, 1, 1, 1), mode="replicate")
+    right = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    return right, down
+
+
+def _spread(field: Tensor, height: int, width: int) -> Tensor:
+    if field.shape[2:] == (height, width):
+        return field
+    return F.interpolate(field, size=(height, width), mode="bilinear", align_corners=False)
+
+
+@lru_cache(maxsize=8)
+def _places(height: int, width: int) -> Tensor:
+    """Of all pixels in -1..1, (right, down), `[1, H, W, 2]`."""
+    rows, cols = ((torch.arange(n) * 2 + 1) / n - 1 for n in (height, width))
+    return torch.stack(torch.meshgrid(cols, rows, indexing="xy"), dim=-1)[None]
