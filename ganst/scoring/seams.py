@@ -30,9 +30,9 @@ def measure_seams(source: Canvas, output: Canvas) -> dict[str, float]:
     in standard errors. `a_edge`: mean step along 24 px, in usual steps. What the photo has at the
     same line is taken off, and what the lines 2 to 6 px away have.
     """
-    across = source.lab, output.lab
-    down = tuple(lab.transpose(1, 2).contiguous() for lab in across)
-    segments = [(_segments(a), _segments(b)) for a, b in (across, down)]
+    labs = (source.lab, output.lab)
+    turned = (lab.transpose(1, 2).contiguous() for lab in labs)
+    segments = [tuple(map(_segments, labs)), tuple(map(_segments, turned))]
     return {
         "a_seam": max(_agreement(a, b, 0) for a, b in segments),
         "a_join": max(_agreement(a, b, 64) for a, b in segments),
