@@ -56,7 +56,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     science = sys.modules.get("ganst.errors")
     names = ("StylePackError", "TrainingError", "WeightsError", "ExportError")
     own = [getattr(science, name) for name in names] if science else []
-    styles = sys.modules.get("pipelines.styles")
+    styles = sys.modules.get("pipelines.style_folders")
     own += [styles.StyleNotFoundError] if styles else []
     return (GanstError, OSError, EmbeddedServerError, *own)
 

@@ -18,7 +18,7 @@ from pipelines.errors import UndecodableImageError
 from pipelines.groups import default_group
 from pipelines.images import decode
 from pipelines.listing import SeenFile, as_table, list_one, see_files
-from pipelines.parquet import commit_table, read_parts, read_table
+from pipelines.parquet import commit_table, read_parts, read_tables
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.schema import CATALOG
 from pipelines.shards import (
@@ -183,8 +183,7 @@ def _committed(parts: UPath) -> pa.Table:
 
 def _fresh(parts: UPath, plan: Plan[SeenFile]) -> pa.Table:
     paths = (parts / shard.part for shard in plan.shards)
-    tables = [read_table(path, CATALOG) for path in paths if path.exists()]
-    return pa.concat_tables([CATALOG.empty_table(), *tables])
+    return read_tables((path for path in paths if path.exists()), CATALOG)
 
 
 def _rows_of(files: pa.Table, known: pa.Table) -> pa.Table:
@@ -192,10 +191,14 @@ def _rows_of(files: pa.Table, known: pa.Table) -> pa.Table:
     is_read = pc.is_null(files["error"])
     keys = file_keys(files.filter(is_read).rename_columns(_FILE))
     places = pc.drop_null(pc.index_in(keys, value_set=file_keys(known)))
+    found = known.take(places)
     unread = files.filter(pc.invert(is_read)).to_pylist()
+    if not unread:  # most often: in the order of the files, which are sorted
+        return found
     refused = [_rejected(SeenFile(**row), row["error"]) for row in unread]
-    found = [known.take(places), pa.Table.from_pylist(refused, schema=CATALOG)]
-    return pa.concat_tables(found).sort_by("source")
+    return pa.concat_tables([found, pa.Table.from_pylist(refused, schema=CATALOG)]).sort_by(
+        "source"
+    )
 
 
 def _summary(

@@ -17,7 +17,7 @@ from pipelines.config import ComputeConfig
 from pipelines.datasets import Dataset, load_dataset, record_in_dataset
 from pipelines.groups import Groups, read_groups
 from pipelines.naming import assign_outputs, find_odd
-from pipelines.parquet import commit_table, drop_rows, read_table
+from pipelines.parquet import commit_table, drop_rows, give_back, read_table
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import Run, record
 from pipelines.schema import CATALOG
@@ -58,6 +58,7 @@ def ingest(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = No
     rows = _with_groups(rows, lent["source"], lent["group"])
     digest = _commit(run.folder.catalog, _with_outputs(run, rows, sources), given)
     record(run, catalog_digest=digest, groups=_facts(given, sources))
+    give_back()
     return summary
 
 

@@ -50,8 +50,10 @@ def render_page(
     run: Run, report: pa.Table, tries: pa.Table, summary: Summary, verdicts: Verdicts
 ) -> str:
     """The whole page. Text is escaped, file names too, and no script but the page's own may run."""
-    rows = page_rows(run, report, tries, verdicts)
-    facts = {"run": run_key(run), "families": FAMILIES, "alpha": summary.alpha, "rows": rows}
+    # Text by text: all rows as objects of Python, and then once more as text, would be much.
+    rows = [as_script(row) for row in page_rows(run, report, tries, verdicts)]
+    facts = as_script({"run": run_key(run), "families": FAMILIES, "alpha": summary.alpha})
+    data = "".join((facts[:-1], ',"rows":[', ",".join(rows), "]}"))
     script = "".join(_part(name) for name in _SCRIPTS)
     return _template().render(
         summary=summary,
@@ -59,7 +61,7 @@ def render_page(
         histogram=histogram(_first_p_values(tries), summary.alpha),
         reasons=count_reasons(report),
         num_listed=len(rows),
-        facts=Markup(as_script(facts)),  # no < in it
+        facts=Markup(data),  # no < in it
         css=Markup(_part("report.css")),  # package data, not input
         script=Markup(script),  # package data, not input
         script_hash=_csp_hash(script),

@@ -14,7 +14,7 @@ from pipelines.reviews import key_of
 from pipelines.video.page import clip_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ganst.scoring.heatmap import LocalScale
     from pipelines.reviews import Verdicts
@@ -40,15 +40,16 @@ _LINEAGE = (
 )
 # What needs somebody's eyes comes first.
 _ORDER = pa.array(["quarantined", "flagged", "corrected", "pending", "ok", "rejected"])
+_SAME = ["style", "style_digest"]  # of all rows
 _NO_P = 2.0  # behind all that have one
 
 
 def page_rows(
     run: Run, report: pa.Table, tries: pa.Table, verdicts: Verdicts
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """The rows that the page lists, worst first, as JSON values; what is not known is left out."""
     # Chosen in Arrow: of a run of a million photos only the rows of the page become objects.
-    kept = choose_rows(_worst_first(report, tries)).to_pylist()
+    kept = choose_rows(_worst_first(report.drop_columns(_SAME), tries)).to_pylist()
     sides = page_pictures.choose_sides(kept)
     heated = page_pictures.choose_heated(kept)
     usual = usual_of(run, report) if heated else None
@@ -56,14 +57,14 @@ def page_rows(
     lineages = _lineages(
         tries, [row["source"] for row in kept if row["was_flagged"] or row["attempts"] > 1]
     )
-    return [
+    yield from (
         _page_row(run, row, lineages.get(row["source"], ()), sides.get(row["source"]))
         | _verdict(verdicts.get(key_of(row)))
         | _suggestion(row, lineages.get(row["source"], ()), verdicts)
         | (_heat(run, row, usual) if row["source"] in heated else {})
         | ({"clip": clips[row["source"]]} if row["source"] in clips else {})
         for row in kept
-    ]
+    )
 
 
 def choose_rows(rows: pa.Table) -> pa.Table:

@@ -1,7 +1,10 @@
 """Parquet parts: written whole, read by an explicit schema, the same bytes for the same rows."""
 
+import ctypes
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +13,8 @@ from upath import UPath
 
 from pipelines.errors import SchemaMismatchError
 from pipelines.storage import commit_bytes, read_bytes
+
+_TOGETHER = 64  # parts that become one piece of a table
 
 
 def commit_table(path: UPath, table: pa.Table) -> None:
@@ -35,8 +40,16 @@ def read_parts(folder: UPath, schema: pa.Schema) -> pa.Table:
 
     Names that begin with a dot are not commits: temporary files, breadcrumbs.
     """
-    tables = [read_table(path, schema) for path in list_parts(folder)]
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+    return read_tables(list_parts(folder), schema)
+
+
+def read_tables(paths: Iterable[UPath], schema: pa.Schema) -> pa.Table:
+    """The rows of these files, in their order."""
+    tables, found = iter(read_table(path, schema) for path in paths), [schema.empty_table()]
+    # A column of a part takes 64 bytes at least, and as much again for its name: one of many takes its own.
+    while some := list(islice(tables, _TOGETHER)):
+        found.append(pa.concat_tables(some).combine_chunks())
+    return pa.concat_tables(found)
 
 
 def columns_of(schema: pa.Schema, *names: str) -> pa.Schema:
@@ -63,6 +76,13 @@ def drop_rows(
             path.unlink(missing_ok=True)
         elif lasting.num_rows < table.num_rows:
             commit_table(path, lasting)
+
+
+def give_back() -> None:
+    """Return to the system what is kept of the memory that tables took which are gone."""
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _column(table: pa.Table, field: pa.Field, path: UPath) -> pa.ChunkedArray | pa.Array:

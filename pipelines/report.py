@@ -34,8 +34,23 @@ if TYPE_CHECKING:
 # A photo whose bytes changed is another photo: its old outputs and scores say nothing about it.
 _PHOTO = ("source", "source_sha256")
 
-# Many times as much as all else: a join would copy them for nothing.
-_MEASURED = frozenset((*COLUMN_NAMES, *BACKBONE_COLUMNS))
+# What it tells of a first output.
+_MADE = parquet.columns_of(
+    schema.STYLIZED, *_PHOTO, "attempt_id", "output_sha256", "output", "status", "error"
+)
+# What the report does not tell of an attempt, many times as much as all else.
+_LEFT_OUT = frozenset((*COLUMN_NAMES, *BACKBONE_COLUMNS)) | {
+    "params",
+    "style",
+    "style_digest",
+    "precision",
+    "checkpoint",
+    "seed",
+    "group",
+    "parent_attempt_id",
+    "calibration_id",
+    "decision_reason",
+}
 
 
 def write_report(run: Run, stages: Sequence[StageSummary] = ()) -> Summary:
@@ -46,6 +61,7 @@ def write_report(run: Run, stages: Sequence[StageSummary] = ()) -> Summary:
     folder = run.folder
     verdicts = read_verdicts(folder)
     report, tries = current_report(run, verdicts)
+    parquet.give_back()
     settle_files(folder, report, tries, verdicts)
     parquet.commit_table(folder.report, report)
     write_shots(folder, report)
@@ -67,8 +83,14 @@ def current_report(run: Run, verdicts: Verdicts | None = None) -> tuple[pa.Table
     catalog = parquet.read_table(folder.catalog, schema.CATALOG)
     attempts = parquet.read_parts(folder.attempts, schema.attempts_schema())
     tries = with_relative(run, with_verdicts(lineage(catalog, attempts), verdicts))
-    made = with_verdicts(parquet.read_parts(folder.stage("stylize"), schema.STYLIZED), verdicts)
-    report = build_report(catalog, made, tries, style=run.pack.name, style_digest=run.pack.digest)
+    report = build_report(
+        catalog,
+        # Handed over: two copies of it at a time are enough.
+        with_verdicts(parquet.read_parts(folder.stage("stylize"), _MADE), verdicts),
+        tries,
+        style=run.pack.name,
+        style_digest=run.pack.digest,
+    )
     return report, tries
 
 
@@ -87,12 +109,14 @@ def build_report(
     photos = catalog.rename_columns({"sha256": "source_sha256", "output": "planned"})
     # "ok" comes last: a photo that was rejected once and stylized later is stylized.
     made = _last_of_each(stylized, _PHOTO, ("-status", "attempt_id"))
+    del stylized
     first = _last_of_each(_only(tries, "first"), _PHOTO, ())
     accepted = _last_of_each(tries.filter(_is_taken(tries)), _PHOTO, ("attempt_no", "attempt_id"))
     suggested = _last_of_each(_suggestions(tries), _PHOTO, ("-anomaly", "-attempt_no"))
     counts = _counts(tries)
 
     wide = photos.sort_by("source")
+    del photos
     for table, prefix in (
         (made, "made_"),
         (first, "first_"),
@@ -158,12 +182,13 @@ def _last_of_each(table: pa.Table, keys: Sequence[str], order: Sequence[str]) ->
     """The last row of every distinct `keys`, rows ordered by `order`; `-name` is downwards."""
     if table.num_rows == 0:
         return table
-    table = table.sort_by([_direction(name) for name in (*keys, *order)]).combine_chunks()
+    places = pc.sort_indices(table, sort_keys=[_direction(name) for name in (*keys, *order)])
     differs = pa.array([False] * (table.num_rows - 1), pa.bool_())
     for key in keys:
-        column = table[key].combine_chunks()
+        column = table[key].take(places).combine_chunks()
         differs = pc.or_(differs, pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)))
-    return table.filter(pa.concat_arrays([differs, pa.array([True])]))
+    # Only what stays is copied.
+    return table.take(places.filter(pa.concat_arrays([differs, pa.array([True])])))
 
 
 def _direction(name: str) -> tuple[str, str]:
@@ -191,7 +216,7 @@ def _are_among(rows: pa.Table, table: pa.Table, keys: Sequence[str]) -> pa.Chunk
 
 def _prefixed(table: pa.Table, prefix: str) -> pa.Table:
     """All but what was measured; every column but the keys gets the prefix: joined tables do not collide."""
-    names = [name for name in table.column_names if name not in _MEASURED]
+    names = [name for name in table.column_names if name not in _LEFT_OUT]
     return table.select(names).rename_columns(
         [name if name in _PHOTO else f"{prefix}{name}" for name in names]
     )

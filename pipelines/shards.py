@@ -213,12 +213,13 @@ def distinct_rows(table: pa.Table, keys: Sequence[str] = ROW_KEY) -> pa.Table:
     if table.num_rows == 0:
         return table
     columns = [*keys, "status"] if "status" in table.column_names else list(keys)
-    ordered = table.sort_by([(name, "ascending") for name in columns]).combine_chunks()
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in columns])
     is_new = pa.array([False] * (table.num_rows - 1), pa.bool_())
     for name in keys:
-        column = ordered[name].combine_chunks()
+        column = table[name].take(order).combine_chunks()
         is_new = pc.or_(is_new, pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)))
-    return ordered.filter(pa.concat_arrays([pa.array([True]), is_new]))
+    # Only what stays is copied.
+    return table.take(order.filter(pa.concat_arrays([pa.array([True]), is_new])))
 
 
 def row_keys(table: pa.Table, keys: Sequence[str] = ROW_KEY) -> list[Key]:

@@ -11,6 +11,7 @@ from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.delivery import delivery_of
 from pipelines.first_attempts import Companion, Photo, plan_photos, to_photo
+from pipelines.parquet import give_back
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import Run
 from pipelines.shards import ROW_KEY, Items, Plan, joined, plan_rows, run_shards, summarize
@@ -46,6 +47,7 @@ def stylize(
         plan, compute, stylize_shard, make_job(run), companion, on_progress=on_progress
     )
     summary = _summary(plan, failed, photos, read_stylized(run.folder, *_STATUS))
+    give_back()
     return replace(summary, notes=stale_notes(stale_sources(run.folder)))
 
 

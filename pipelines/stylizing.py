@@ -36,7 +36,9 @@ _LARGE_PIXELS = 12_000_000
 
 Rejection = str  # the sentence of the row
 Batch = tuple[Photo, ...]
-Made = tuple[DecodedImage, Tensor | None]  # with the pixels of its output; those of the photo
+# One image with the pixels of its output, and those of the photo. A list, from which the last step takes
+# it: what an image holds is gone as soon as that lets go of it, which counts at 100 MP.
+Made = list[tuple[DecodedImage, Tensor | None]]
 R = TypeVar("R")
 
 
@@ -199,7 +201,7 @@ def _make_outputs(
     return [
         image
         if isinstance(image, Rejection)
-        else (replace(image, pixels=next(styled)), image.pixels if keeps_source else None)
+        else [(replace(image, pixels=next(styled)), image.pixels if keeps_source else None)]
         for image in images
     ]
 
@@ -209,7 +211,7 @@ def _write_output(photo: Photo, made: Made | Rejection, bench: _Bench) -> tuple[
     job, companion = bench.job, bench.companion
     if isinstance(made, Rejection):
         return _rejected(photo, job, made), None
-    image, source = made
+    image, source = made.pop()
     try:
         data = encode_output(image.pixels, image, photo.output, job.delivery)
     except UnstylizableImageError as error:
@@ -219,6 +221,7 @@ def _write_output(photo: Photo, made: Made | Rejection, bench: _Bench) -> tuple[
     place_bytes(bench.folder.images(photo.output), data)
     sha256 = hashlib.sha256(data).hexdigest()
     height, width = image.pixels.shape[1:]
+    del image  # the companion looks at the file
     row = _row(photo, job) | {
         "output": photo.output,
         "output_sha256": sha256,

@@ -12,7 +12,7 @@ from tests.pipelines.s3_server import FaultyProxy, new_bucket, reached_through, 
 pytest.importorskip("s3fs", reason="the extra s3 is not installed")
 pytest.importorskip("moto", reason="the S3 server of the tests, moto, is not installed")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_run_goes_from_one_bucket_to_a_report_in_it_and_a_second_one_redoes_no
     stages = []
     for _ in range(2):
         process = ganst("run", *places, "--max-reject-share", 0.5, "--json")
-        out, errors = process.communicate(timeout=110)
+        out, errors = process.communicate(timeout=280)
         assert process.returncode == 0, errors
         stages.append([stage["done"] for stage in json.loads(out)["stages"]])
     assert stages == [[4, 3, 0, 0], [0, 0, 0, 0]]

@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines import storage
 from pipelines.errors import PathLeavesRootError
 from pipelines.storage import (
     commit_bytes,
     create_bytes,
     is_local,
     open_root,
+    place_bytes,
     read_bytes,
     resolve_inside,
+    settle,
     sweep_temporaries,
 )
 
@@ -72,6 +75,20 @@ def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypa
     with pytest.raises(OSError, match="No space left"):
         commit_bytes(path, b"new")
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"part": b"old"}
+
+
+def test_many_files_are_synced_as_they_come_and_their_names_when_they_are_settled(
+    tmp_path, monkeypatch
+):
+    synced: list[str] = []
+    monkeypatch.setattr(storage, "_fsync", lambda path: synced.append(path.name))
+    for name in ("a", "b"):
+        place_bytes(open_root(str(tmp_path)) / "images" / name, name.encode())
+    assert len(synced) == 2
+    assert "images" not in synced
+    settle({open_root(str(tmp_path)) / "images", open_root("memory://settle")})
+    assert synced[2:] == ["images"]
+    assert {p.name for p in (tmp_path / "images").iterdir()} == {"a", "b"}
 
 
 @pytest.mark.parametrize("links", [True, False])

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
@@ -24,6 +25,14 @@ def test_the_canonical_copy_has_a_short_side_of_256_and_the_same_shape(height, w
     copy = canonical(torch.zeros(3, height, width, dtype=torch.uint8))
     assert min(copy.shape[1:]) == 256
     assert abs(copy.shape[2] / copy.shape[1] - width / height) < 0.02
+
+
+@pytest.mark.parametrize("size", [(1100, 640), (640, 1100), (513, 300)])
+def test_a_large_image_by_bands_is_the_image_at_once(size, rng):
+    pixels = torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=rng)
+    copy = canonical(pixels)
+    whole = F.interpolate(pixels[None], size=copy.shape[1:], mode="bicubic", antialias=True)[0]
+    assert torch.equal(copy, whole)
 
 
 @pytest.mark.parametrize(("size", "why"), [((63, 200), "under 64"), ((64, 257), "longer than 4")])

@@ -4,6 +4,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ganst.scoring import fingerprint as fingerprint_module
+from ganst.scoring.canonical import native_light
 from ganst.scoring.fingerprint import OTHER, SAME, fingerprint, twins
 from ganst.scoring.jpeg_blocks import as_jpeg
 from tests.ganst.stand_in import make_photo
@@ -19,6 +21,18 @@ def test_a_copy_in_another_size_or_file_has_nearly_the_same_print():
         smaller = F.interpolate(photo[None].float(), scale_factor=0.6, mode="area")[0]
         assert bits(fingerprint(photo), fingerprint(smaller.to(torch.uint8))) <= SAME
         assert bits(fingerprint(photo), fingerprint(as_jpeg(photo, 30.0))) <= SAME
+
+
+def test_the_light_plane_is_made_line_by_line_and_is_that_of_the_whole(monkeypatch):
+    seen = []
+    real = fingerprint_module._line
+    monkeypatch.setattr(
+        fingerprint_module, "_line", lambda pixels: seen.append(real(pixels)) or seen[-1]
+    )
+    photo = make_photo(3, (361, 719))
+    fingerprint(photo)
+    whole = F.interpolate(native_light(photo)[None, None], size=(32, 32), mode="area")[0, 0]
+    assert torch.equal(torch.cat(seen), whole)
 
 
 def test_two_photos_have_different_prints():
