@@ -147,7 +147,7 @@ class Detector:
         the sum over all of them drowns in the scatter of the rest.
         """
         given_others = residuals @ self.precision / np.sqrt(np.diag(self.precision))
-        parts = (self.distance(residuals), _largest(residuals), _largest(given_others))
+        parts = (self.distance(residuals), largest(residuals), largest(given_others))
         return np.column_stack(parts)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -212,8 +212,8 @@ def ridge(features: np.ndarray, targets: np.ndarray, strength: float) -> np.ndar
     return np.linalg.solve(features.T @ features + np.diag(penalty), features.T @ targets)
 
 
-def _largest(residuals: np.ndarray) -> np.ndarray:
-    """Sum of the largest squares of each row: `[m]`."""
+def largest(residuals: np.ndarray) -> np.ndarray:
+    """Sum of the three largest squares of each row `[m, D]`: `[m]`."""
     return np.sort(residuals**2, axis=1)[:, -_STANDING_OUT:].sum(axis=1)
 
 
