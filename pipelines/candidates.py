@@ -34,6 +34,8 @@ from pipelines.stylize import read_source
 
 Row = dict[str, Any]
 
+_COMPARED = 3  # good outputs that a candidate is compared with; the others are read to learn from
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlaggedImage:
@@ -45,6 +47,7 @@ class FlaggedImage:
     pixels: int = MEGAPIXEL  # of the output
     refused: frozenset[str] = frozenset()  # attempts that passed, and a person found bad
     forced: bool = False  # a person found the first output bad
+    damaged: bool = False  # the file is not what the network gave: making it anew is enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +86,13 @@ def try_ladder(
     """The tries in their order; a candidate that cannot be made has a row as well."""
     siblings: list[Tensor] = []
     parent = _parent(image, job, folder)
-    good = cache(lambda: read_pairs(image.others, job, folder))
+    compared = cache(lambda: read_pairs(image.others[:_COMPARED], job, folder))
+    good = cache(lambda: compared() + read_pairs(image.others[_COMPARED:], job, folder))
     subject = Subject(source=photo.pixels, flagged=parent.pixels, good=good)
     for index, (key, strategy) in enumerate(image.steps):
         try:
             candidate = _make(strategy, subject, photo, image.row["output"], job)
-            bench = _bench(key, strategy, good(), job)
+            bench = _bench(key, strategy, compared(), job)
             verdict = try_candidate(photo.pixels, candidate.pixels, parent, siblings, bench)
         except (UnstylizableImageError, UnsupportedImageError, NotApplicableError) as error:
             yield Tried(row=_refused_row(image, index, str(error)))

@@ -25,7 +25,6 @@ from pipelines.config import ComputeConfig
 from pipelines.correction_budget import (
     CORRECTION_SHARE,
     FAILURES_IN_A_ROW,
-    WAVE,
     Allowance,
     allowance,
     budget,
@@ -117,14 +116,15 @@ def _work_through(
     on_progress: OnProgress | None,
 ) -> Work:
     """Wave by wave, each with what the rows of those before it leave."""
-    work = Work()
+    work, reached = Work(), 0
     job = _job_of(run) if images else outputs_job(run)
     with _cluster_for(images, current_attempts(run), compute) as shared:
-        for number, wave in enumerate(in_waves(images)):
+        for wave in in_waves(images):
             attempts = current_attempts(run)
-            left = allowance(images[: number * WAVE], attempts)
+            left = allowance(images[:reached], attempts)
             if left.spent >= allowed:
                 break
+            reached += len(wave)
             trimmed = [image for image in map(left.trims, wave) if image.steps]
             work.failed += _run_wave(run, trimmed, attempts, job, shared, on_progress)
             work.tried += trimmed
@@ -148,8 +148,8 @@ def _cluster_for(
     images: Sequence[FlaggedImage], attempts: Mapping[str, list[Row]], compute: ComputeConfig
 ) -> Iterator[ComputeConfig]:
     """One cluster for more than one wave of work; `run_shards` starts none where there is none."""
-    missing = sum(not is_settled(image, attempts) for image in images)
-    if missing <= WAVE:
+    is_done = all(is_settled(image, attempts) for image in images)
+    if is_done or len(in_waves(images)) == 1:
         yield compute
         return
     with shared_cluster(compute) as shared:

@@ -16,8 +16,9 @@ from pipelines.candidates import FlaggedImage, Row
 CORRECTION_SHARE = 0.25  # of the work of stylizing the run
 # Work is counted in megapixels through the network in fp32, which is what a try takes.
 SMALLEST_BUDGET = 100.0  # a small run tries everything on its few images
-_OF_FP32 = {"fp32": 1.0, "bf16": 0.7}  # what stylizing in that precision takes
-WAVE = 32  # images
+_OF_FP32 = {"fp32": 1.0, "bf16": 0.5}  # what stylizing in that precision takes
+WAVE = 32  # images, and of a run with few flagged ones an eighth of those
+_SMALLEST_WAVE = 4
 FAILURES_IN_A_ROW = 30  # after which a strategy is switched off
 
 Attempts = Mapping[str, Sequence[Row]]
@@ -37,18 +38,22 @@ class Allowance:
 
 
 def worst_first(images: Iterable[FlaggedImage]) -> list[FlaggedImage]:
-    """What a person found bad, then outputs that are no images at all, then by p-value."""
+    """What a person found bad, then files that were damaged, then by p-value; no image at all first.
 
-    def badness(image: FlaggedImage) -> tuple[bool, float, str]:
+    A damaged file is mended by one run of the network, what the network made so seldom by many.
+    """
+
+    def badness(image: FlaggedImage) -> tuple[bool, bool, float, str]:
         p = image.row["p_anomaly"]
-        return (not image.forced, -1.0 if p is None else p, image.row["source"])
+        return (not image.forced, not image.damaged, -1.0 if p is None else p, image.row["source"])
 
     return sorted(images, key=badness)
 
 
 def in_waves(images: Sequence[FlaggedImage]) -> list[Sequence[FlaggedImage]]:
-    """Slices of a fixed size."""
-    return [images[start : start + WAVE] for start in range(0, len(images), WAVE)]
+    """Slices of a size that the number of images decides: the budget is looked at between them."""
+    size = min(WAVE, max(len(images) // 8, _SMALLEST_WAVE))
+    return [images[start : start + size] for start in range(0, len(images), size)]
 
 
 def budget(pixels: int, precision: str, share: float = CORRECTION_SHARE) -> float:

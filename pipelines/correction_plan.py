@@ -92,6 +92,7 @@ def _plan_image(
         others=others,
         refused=frozenset(key for key, _ in steps if _is_refused(rows, key, verdicts)),
         forced=key_of(first) in verdicts,
+        damaged=first["output_sha256"] not in written,
     )
 
 

@@ -19,6 +19,7 @@ from ganst.correction.likeness import (
     in_the_photos_colours,
 )
 from ganst.scoring.calibration import FAMILIES
+from ganst.scoring.canonical import open_canvas
 from ganst.scoring.measuring import measure
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def try_candidate(
         or another_photos(source, candidate, bench.others)
     )
     closeness = suspicion or (
-        close_to_the_photo(columns, bench.calibration) or in_the_photos_colours(source, candidate)
+        close_to_the_photo(columns, bench.calibration)
+        or in_the_photos_colours(source, candidate, bench.others)
     )
     objection = (
         closeness
@@ -81,7 +83,7 @@ def try_candidate(
         or _not_usual_in_the_run(columns, bench)
         or _loses_a_family(judgement, parent.judgement, bench.ignored)
         or _not_steady(source, candidate, counted, parent, bench, tried)
-        or _beaten_by_a_decoy(source, candidate, counted, bench)
+        or _beaten_by_a_decoy(source, candidate, columns, counted, bench)
     )
     return Verdict(
         accepted=objection is None,
@@ -106,8 +108,8 @@ def objection_to_frame(
     objection = (
         ("it is the source itself" if torch.equal(candidate, source) else None)
         or close_to_the_photo(columns, bench.calibration)
-        or in_the_photos_colours(source, candidate)
-        or _beaten_by_a_decoy(source, candidate, judgement, bench)
+        or in_the_photos_colours(source, candidate, bench.others)
+        or _beaten_by_a_decoy(source, candidate, columns, judgement, bench)
     )
     return judgement, objection
 
@@ -215,10 +217,17 @@ def _anomaly_of(parent: Parent, source: Tensor, bench: Bench) -> float | None:
 
 
 def _beaten_by_a_decoy(
-    source: Tensor, candidate: Tensor, judgement: Judgement, bench: Bench
+    source: Tensor,
+    candidate: Tensor,
+    columns: Mapping[str, float],
+    judgement: Judgement,
+    bench: Bench,
 ) -> str | None:
+    photo = open_canvas(source)
     donor = bench.others[0][1] if bench.others else None
     for name, decoy in decoys(source, candidate, donor).items():
+        if bench.surpasses(photo, decoy, columns, judgement.anomaly):
+            continue
         if bench.judge_image(source, decoy).anomaly <= judgement.anomaly:
             return f"{name} scores better"
     return None

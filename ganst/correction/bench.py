@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ganst.scoring.calibration import MEMBERS
+from ganst.scoring.calibration import JUDGED, MEMBERS
 from ganst.scoring.conformal import p_value
-from ganst.scoring.detector import bounded
-from ganst.scoring.measuring import measure
+from ganst.scoring.detector import bounded, standing_out
+from ganst.scoring.measuring import measure, measure_quickly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ganst.scoring.calibration import Calibration, Judgement
+    from ganst.scoring.canonical import Canvas
+    from ganst.scoring.columns import Column
     from ganst.scoring.relative import RunScale
 
 
@@ -58,6 +60,25 @@ class Bench:
     def judge_image(self, source: Tensor, output: Tensor) -> Judgement:
         """Measure uint8 `[3, H, W]` both, and judge."""
         return self.judge(measure(source, output, self.calibration.reference))
+
+    def surpasses(
+        self, photo: Canvas, output: Tensor, sources: Mapping[str, float], anomaly: float
+    ) -> bool:
+        """Whether an output is more unusual than `anomaly`, told from its quickest columns alone.
+
+        True is certain, as no distance over some columns is larger than over all; False is not.
+        `sources`: the source columns of `photo`.
+        """
+        found = measure_quickly(photo, output)
+        members = np.array([i for i, column in enumerate(JUDGED) if self._may_tell(column, found)])
+        zeros = dict.fromkeys((column.name for column in JUDGED), 0.0)
+        residuals = self.calibration.residuals(zeros | dict(sources) | found)[None]
+        distance = self.calibration.detector.distance(residuals, members)[0]
+        least = np.array([distance, standing_out(residuals[:, members])[0], 0.0])
+        return self.calibration.anomaly(sources, least) > anomaly
+
+    def _may_tell(self, column: Column, found: Mapping[str, float]) -> bool:
+        return column.name in found and column.family not in self.ignored
 
     def relative_p(self, columns: Mapping[str, float]) -> float | None:
         """The p-value relative to the run, the ignored columns left out; None without `run_scale`."""

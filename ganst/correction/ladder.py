@@ -7,7 +7,7 @@ from typing import Any
 
 from ganst.correction.colours import CheckpointColours, ExpectedColours
 from ganst.correction.regions import RegionRepair
-from ganst.correction.retouching import NormalisedInput, RestoredStructure, StrengthBlend
+from ganst.correction.retouching import RestoredStructure, StrengthBlend
 from ganst.correction.strategies import (
     BestCheckpoint,
     OtherCheckpoint,
@@ -20,7 +20,7 @@ from ganst.correction.tuning import FineTuned
 
 _RERUN, _OTHER, _BEST = Rerun(), OtherCheckpoint(), BestCheckpoint()
 _AVERAGE, _SECOND, _REGION = ShiftAverage(), SecondPass(), RegionRepair()
-_NORMALISED, _BLEND, _STRUCTURE = NormalisedInput(), StrengthBlend(), RestoredStructure()
+_BLEND, _STRUCTURE = StrengthBlend(), RestoredStructure()
 _EXPECTED, _COLOURS = ExpectedColours(), CheckpointColours()
 _TO_CONTENT, _TO_STYLE = FineTuned(towards="content"), FineTuned(towards="style")
 
@@ -31,7 +31,6 @@ STRATEGIES: tuple[Restyling, ...] = (
     _AVERAGE,
     _SECOND,
     _REGION,
-    _NORMALISED,
     _BLEND,
     _STRUCTURE,
     _EXPECTED,
@@ -44,11 +43,11 @@ _DEFAULT: tuple[Restyling, ...] = (_RERUN, _OTHER, _BEST, _AVERAGE)
 # A blend and a restored structure are offered only where content is missing: they would make a
 # passthrough worse. How many of a ladder an image is given: see `pipelines.correction_plan`.
 _LADDERS: dict[str, tuple[Restyling, ...]] = {
-    "passthrough": (_RERUN, _NORMALISED, _OTHER, _SECOND, _TO_STYLE),
+    "passthrough": (_RERUN, _OTHER, _SECOND, _TO_STYLE),
     "blur": (_RERUN, _STRUCTURE, _OTHER, _BEST, _TO_CONTENT),
     "wrong_image": (_RERUN, _BLEND, _OTHER, _BEST, _TO_CONTENT),
     "color_cast": (_RERUN, _EXPECTED, _OTHER, _COLOURS),
-    "exposure": (_RERUN, _NORMALISED, _EXPECTED, _OTHER, _COLOURS),
+    "exposure": (_RERUN, _EXPECTED, _OTHER, _COLOURS),
     "inverted": (_RERUN, _EXPECTED, _OTHER, _BEST),
     "blob": (_RERUN, _OTHER, _REGION, _AVERAGE),
     "blank": (_RERUN, _OTHER, _REGION, _AVERAGE),

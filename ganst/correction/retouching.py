@@ -1,4 +1,4 @@
-"""Strategies that prepare the photo for the network, or mend what came out of it.
+"""Strategies that give what came out of the network the shapes of the photo that it lost.
 
 Levels are 0..255; light is Rec. 709 luma of the coded values.
 """
@@ -26,34 +26,6 @@ _LEAST_SPREAD = 1e-3
 # each style's calibration decide: see `acceptance`.
 STRENGTH_FLOOR = 0.7
 _LUMA = torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NormalisedInput(Restyling):
-    """Bring a dark, bright or flat photo to a usual exposure, then stylize it.
-
-    A network sees few such photos in training and paints little on them.
-    """
-
-    name: ClassVar[str] = "normalised_input"
-    cost: ClassVar[float] = 2.3
-    wanted_median: float = 0.45  # of the light, 0..1
-    largest_gamma: float = 2.5
-    largest_gain: float = 2.5
-
-    def produce(self, subject: Subject, stylist: Stylist) -> Tensor:
-        """One run on the photo in other light."""
-        return self.stylize(self._exposed(subject.source), stylist)
-
-    def _exposed(self, source: Tensor) -> Tensor:
-        light = _light(source.float())[0] / 255
-        low, high = _percentiles(light, 0.01, 0.99)
-        gain = min(self.largest_gain, 0.98 / max(high - low, 1e-3))
-        median = min(max((_percentiles(light, 0.5)[0] - low) * gain, 0.02), 0.98)
-        gamma = torch.log(torch.tensor(self.wanted_median)) / torch.log(torch.tensor(median))
-        gamma = gamma.clamp(1 / self.largest_gamma, self.largest_gamma)
-        stretched = ((source.float() / 255 - low) * gain).clamp(0, 1)
-        return to_pixels(255 * stretched**gamma)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +94,6 @@ def _light(image: Tensor) -> Tensor:
 def _shapes(light: Tensor, short: int) -> list[Tensor]:
     smooth = [blur(light, sigma * short) for sigma in _SHAPE_SIGMAS]
     return [fine - coarse for fine, coarse in pairwise(smooth)]
-
-
-def _percentiles(plane: Tensor, *shares: float) -> list[float]:
-    ordered = plane.flatten().sort().values
-    return [float(ordered[round(share * (len(ordered) - 1))]) for share in shares]
 
 
 def _bands(detail: Tensor) -> list[Tensor]:

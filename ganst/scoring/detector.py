@@ -161,7 +161,7 @@ class Detector:
         given_others = residuals @ self.precision / np.sqrt(np.diag(self.precision))
         parts = (
             self.distance(residuals),
-            _largest(residuals, _STANDING_OUT),
+            standing_out(residuals),
             _largest(given_others, _GIVEN_OTHERS),
         )
         return np.column_stack(parts)
@@ -250,6 +250,14 @@ def ridge(features: np.ndarray, targets: np.ndarray, strength: float) -> np.ndar
     penalty = np.full(features.shape[1], strength)
     penalty[0] = 0.0
     return np.linalg.solve(features.T @ features + np.diag(penalty), features.T @ targets)
+
+
+def standing_out(residuals: np.ndarray) -> np.ndarray:
+    """What the columns that stand out most in each row of `[m, D]` come to: `[m]`.
+
+    Of some of the columns it is never more than of all.
+    """
+    return _largest(residuals, _STANDING_OUT)
 
 
 def _largest(residuals: np.ndarray, count: int) -> np.ndarray:

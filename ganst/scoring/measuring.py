@@ -19,6 +19,7 @@ from ganst.scoring.style import measure_style
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ganst.scoring.canonical import Canvas
     from ganst.scoring.reference import Reference
 
 
@@ -31,15 +32,24 @@ def measure(source: Tensor, output: Tensor, reference: Reference) -> dict[str, f
     if source.shape != output.shape:
         raise ValueError(f"source is {list(source.shape)} but output is {list(output.shape)}")
     photo, painting = open_canvas(source), open_canvas(output)
-    colour = lightness_and_colour(painting, "k") | {"k_entropy": entropy(painting.light)}
     row = (
-        measure_content(photo, painting)
-        | measure_passthrough(photo, painting)
+        _measure_as_a_whole(photo, painting)
         | measure_style(photo, painting, reference.style)
         | measure_artifacts(photo, painting)
         | measure_seams(photo, painting)
         | reference.places.columns(place_maps(photo, painting))
-        | colour
         | measure_source(photo)
     )
     return {name: row[name] for name in COLUMN_NAMES}
+
+
+@torch.inference_mode()
+def measure_quickly(photo: Canvas, output: Tensor) -> dict[str, float]:
+    """Some columns of `measure` in a quarter of its time, of uint8 `[3, H, W]` and its open photo."""
+    return _measure_as_a_whole(photo, open_canvas(output))
+
+
+def _measure_as_a_whole(photo: Canvas, painting: Canvas) -> dict[str, float]:
+    """Content, passthrough and colour without their maps of places."""
+    colour = lightness_and_colour(painting, "k") | {"k_entropy": entropy(painting.light)}
+    return measure_content(photo, painting) | measure_passthrough(photo, painting) | colour

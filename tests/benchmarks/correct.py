@@ -7,7 +7,8 @@ clean twin is kept), then scores and corrects as a nightly run does. Prints per 
 flagged, corrected and quarantined, and the distance to the clean twin, RMS of the difference of
 pixel values in 0..255, which neither scorer nor ladder ever sees. Success: that distance fell by 30 %
 or more. Harm: it rose, or an untouched output was replaced. Then what each strategy came to, and
-the CPU time of correction over that of stylizing: with `--faults 0.05` as in a run that went well.
+the CPU time of correction over that of stylizing: with `--faults 0.05 --as-large` as in a large run
+that went well.
 Every stage runs in this process, on one thread. `strategies.py` compares strategies and policies.
 """
 
@@ -28,6 +29,7 @@ from upath import UPath
 
 from ganst.models.stylepack import load_stylepack
 from ganst.scoring.faults import FAULTS, Case
+from pipelines import correction_budget
 from pipelines.attempts import read_attempts
 from pipelines.config import ComputeConfig, RunConfig
 from pipelines.correct import correct
@@ -50,9 +52,16 @@ def main() -> None:
     parser.add_argument("--style", default="vangogh")
     parser.add_argument("--severity", type=float, default=4.0)
     parser.add_argument("--faults", type=float, default=0.75, help="share of outputs to damage")
+    parser.add_argument(
+        "--as-large",
+        action="store_true",
+        help="no smallest budget: the share alone, as in a large run",
+    )
     parser.add_argument("--kinds", nargs="+", default=list(FAULTS), help="of faults")
     parser.add_argument("--out", help="RUN folder to keep and look at")
     arguments = parser.parse_args()
+    if arguments.as_large:
+        correction_budget.SMALLEST_BUDGET = 0.0
     with tempfile.TemporaryDirectory() as folder:
         out = arguments.out or f"{folder}/run"
         pack = load_stylepack(find_style(arguments.style, None))

@@ -270,8 +270,7 @@ def test_an_image_is_compared_with_good_outputs_of_other_photos(damaged_run):
 
 @pytest.fixture
 def in_single_waves(monkeypatch):
-    for module in (correct_module, correction_budget):
-        monkeypatch.setattr(module, "WAVE", 1)
+    monkeypatch.setattr(correction_budget, "WAVE", 1)
 
 
 @pytest.mark.usefixtures("in_single_waves")
@@ -289,7 +288,7 @@ def test_when_the_budget_is_spent_the_rest_stays_flagged_and_it_says_so(
     (left,) = [name for name in ("a0.png", "b1.png") if len(attempts(run)[name]) == 1]
     assert delivered(run, "images")[left] == before[left]
     assert correct(run, SERIAL).done == 0
-    again = correct(run, SERIAL, share=10.0)
+    again = correct(run, SERIAL, share=1e6)
     assert (again.done, again.skipped, again.notes) == (1, 1, ())
 
 
@@ -320,7 +319,6 @@ def test_a_strategy_that_was_switched_off_is_not_tried_on_the_next_image(
 def test_waves_do_not_change_what_becomes_of_an_image(tmp_path, calibrated_pack, monkeypatch):
     waved = scored_run(tmp_path / "one", calibrated_pack, ("a0.png", "b1.png"))
     correct(waved, SERIAL)
-    monkeypatch.setattr(correct_module, "WAVE", 32)
     monkeypatch.setattr(correction_budget, "WAVE", 32)
     whole = scored_run(tmp_path / "two", calibrated_pack, ("a0.png", "b1.png"))
     correct(whole, SERIAL)
@@ -391,3 +389,19 @@ def test_workers_are_told_what_is_usual_in_a_run_whose_photos_have_moved(damaged
     rerun = attempts(damaged_run)["a0.png"][1]
     assert rerun["decision"] != "accepted"
     assert "stands out among the outputs of this run" in rerun["decision_reason"]
+
+
+def test_a_file_that_is_not_what_the_network_gave_is_known_as_damaged(damaged_run):
+    say(damaged_run, "b1.png", "bad")
+    verdicts = read_verdicts(damaged_run.folder)
+    planned = plan_corrections(damaged_run, current_attempts(damaged_run), verdicts)
+    assert {image.row["source"]: image.damaged for image in planned} == {
+        "a0.png": True,
+        "b1.png": False,
+    }
+    assert {image.pixels for image in planned} == {_pixels(damaged_run, "a0.png")}
+
+
+def _pixels(run: Run, name: str) -> int:
+    with Image.open(str(run.folder.images(name))) as image:
+        return image.width * image.height

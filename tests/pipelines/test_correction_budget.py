@@ -40,8 +40,10 @@ def test_the_worst_come_first_and_a_persons_word_before_them():
         image(None, source="c"),
         image(0.9, source="d", forced=True),
         image(0.01, source="aa"),
+        replace(image(0.05, source="e"), damaged=True),
     ]
-    assert [flagged.row["source"] for flagged in worst_first(images)] == ["d", "c", "aa", "b", "a"]
+    order = [flagged.row["source"] for flagged in worst_first(images)]
+    assert order == ["d", "e", "c", "aa", "b", "a"]
 
 
 def test_waves_hold_every_image_once_whatever_there_is():
@@ -50,6 +52,11 @@ def test_waves_hold_every_image_once_whatever_there_is():
         waves = in_waves(images)
         assert [flagged for wave in waves for flagged in wave] == images
         assert all(0 < len(wave) <= WAVE for wave in waves)
+
+
+def test_few_images_go_in_small_waves_so_that_the_budget_is_looked_at_in_time():
+    assert [len(wave) for wave in in_waves([image() for _ in range(10)])] == [4, 4, 2]
+    assert {len(wave) for wave in in_waves([image() for _ in range(10 * WAVE)])} == {WAVE}
 
 
 def test_a_try_is_paid_for_by_the_size_of_its_image():

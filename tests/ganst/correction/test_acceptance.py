@@ -13,9 +13,15 @@ from ganst.correction.acceptance import (
     try_candidate,
 )
 from ganst.correction.bench import Bench, Parent
-from ganst.correction.likeness import another_photos, coarse_share, decoys
+from ganst.correction.likeness import (
+    another_photos,
+    chroma_share,
+    coarse_share,
+    decoys,
+    in_the_photos_colours,
+)
 from ganst.scoring.calibration import FAMILIES, JUDGED
-from ganst.scoring.canonical import blur
+from ganst.scoring.canonical import blur, open_canvas
 from ganst.scoring.measuring import measure
 from ganst.scoring.reference import Reference
 from ganst.scoring.relative import RunScale
@@ -104,6 +110,28 @@ def test_strokes_over_the_photos_own_colours_are_refused(stand_in, try_it, sigma
     assert not try_it(GOOD, candidate, 255 - to_pixels(output)).accepted
     share = coarse_share(to_pixels(photo), candidate)
     assert share < 0.4 < coarse_share(*stand_in.pair(GOOD))
+
+
+def test_the_light_of_the_output_over_the_photos_own_colours_is_refused(stand_in):
+    # Of all bad candidates for an output of `ukiyoe` this one passed all other tests.
+    photo, output = (image.float() for image in stand_in.pair(GOOD))
+    light_in, light_out = (image.mean(dim=0, keepdim=True) for image in (photo, output))
+    candidate = to_pixels(photo - light_in + light_out)
+    source, good, others = to_pixels(photo), to_pixels(output), [stand_in.pair(70)]
+    told = in_the_photos_colours(source, candidate, others)
+    assert told is not None
+    assert "of the coarse change is of colour" in told
+    assert in_the_photos_colours(source, good, others) is None
+    assert chroma_share(source, candidate) < 0.5 * chroma_share(source, good)
+
+
+def test_a_style_of_few_colours_needs_no_more_than_its_good_outputs_have(stand_in):
+    def in_grey(image: Tensor) -> Tensor:
+        return image.float().mean(dim=0, keepdim=True).expand_as(image).round().to(torch.uint8)
+
+    pairs = [(in_grey(photo), in_grey(output)) for photo, output in map(stand_in.pair, (GOOD, 70))]
+    assert chroma_share(*pairs[0]) < 0.1
+    assert in_the_photos_colours(*pairs[0], pairs[1:]) is None
 
 
 @pytest.mark.parametrize("again", ["parent", "sibling"])
@@ -266,3 +294,26 @@ def test_a_poor_output_is_genuine_and_the_photo_in_disguise_is_not(stand_in, try
         verdict = try_it(GOOD, candidate, 255 - output)
         assert verdict.is_close, name
         assert verdict.is_genuine == (name == "a blend"), name
+
+
+def test_what_the_quickest_columns_say_of_a_decoy_is_never_wrong_and_mostly_said(stand_in):
+    said = 0
+    for index in range(3):
+        photo, output = stand_in.pair(index)
+        _, donor = stand_in.pair(index + 70)
+        columns = measure(photo, output, stand_in.calibration.reference)
+        for ignored in ((), ("content",), ("style", "color")):
+            bench = Bench(
+                calibration=stand_in.calibration,
+                alpha=0.05,
+                others=[],
+                recompress=requantised,
+                key="key",
+                ignored=ignored,
+            )
+            for decoy in decoys(photo, output, donor).values():
+                anomaly = bench.judge_image(photo, decoy).anomaly
+                canvas = open_canvas(photo)
+                assert not bench.surpasses(canvas, decoy, columns, anomaly)
+                said += bench.surpasses(canvas, decoy, columns, 1.0)
+    assert said > 30  # of 45
