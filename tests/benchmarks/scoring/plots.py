@@ -8,6 +8,7 @@ import numpy as np
 
 from tests.benchmarks.scoring.tables import MILD, SHIPPED, Results
 
+_SIZES = {"roc": (6, 5), "calibration": (8, 5), "severity": (9, 6)}  # inches
 _CLEAR = 0.95  # flagged at every severity: not drawn each on its own
 
 
@@ -23,7 +24,7 @@ def draw(results: Results, folder: Path, style: str) -> list[Path]:
 def _save(kind: str, part, results: Results, path: Path) -> Path:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 5) if kind != "severity" else (9, 6), layout="constrained")
+    figure = Figure(figsize=_SIZES[kind], layout="constrained")
     part(results, figure.add_subplot())
     figure.savefig(path, dpi=100)
     return path
@@ -60,7 +61,7 @@ def _calibration(results: Results, axes) -> None:
         axes.step(p, np.arange(1, len(p) + 1) / len(p), where="post", **_drawn(results, name))
     axes.plot([0, 1], [0, 1], "k:", linewidth=1)
     axes.set(xlabel="nominal level", ylabel="share of clean outputs at or below it")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _severity(results: Results, axes) -> None:
