@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.preloading import WORKER_ENVIRONMENT
+
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +47,9 @@ def test_workers_come_with_torch_and_the_memory_settings_from_one_process(tmp_pa
     (tmp_path / "script.py").write_text(_SCRIPT)
     (tmp_path / "pipelines").mkdir()  # not ours
     (tmp_path / "pipelines" / "__init__.py").write_text("raise SystemExit('wrong package')")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # Dask leaves them in the environment of a process that has had a cluster, as this one may.
+    clean = {name: value for name, value in os.environ.items() if name not in WORKER_ENVIRONMENT}
+    environment = clean | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-P", str(tmp_path / "script.py")]
     done = subprocess.run(
         command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=100
