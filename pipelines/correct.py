@@ -121,7 +121,7 @@ def _work_through(
     with _cluster_for(images, current_attempts(run), compute) as shared:
         for wave in in_waves(images):
             attempts = current_attempts(run)
-            left = allowance(images[:reached], attempts)
+            left = allowance(images[:reached], attempts, allowed)
             if left.spent >= allowed:
                 break
             reached += len(wave)
@@ -181,7 +181,7 @@ def _notes(left: Allowance, num_untried: int, allowed: float) -> tuple[str, ...]
         f"{name} was switched off: it failed {FAILURES_IN_A_ROW} times in a row"
         for name in sorted(left.switched_off)
     ]
-    if num_untried and left.spent >= allowed:
+    if num_untried:
         untried = "output was" if num_untried == 1 else "outputs were"
         notes.append(
             f"{num_untried} flagged {untried} not tried: corrections have cost as much as"

@@ -5,12 +5,13 @@ before it and from nothing else: not from the clock, nor from the number of work
 often the run was interrupted. So the end state is the same however a run gets there.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ganst.correction.ladder import work_of
-from ganst.correction.strategies import MEGAPIXEL
+from ganst.correction.strategies import MEGAPIXEL, Restyling
 from pipelines.candidates import FlaggedImage, Row
 
 CORRECTION_SHARE = 0.25  # of the work of stylizing the run
@@ -26,15 +27,22 @@ Attempts = Mapping[str, Sequence[Row]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What is left at a point of the order: strategies that are not to be tried, and whether to go on."""
+    """What is left at a point of the order: strategies that are not to be tried, and whether to go on.
+
+    `spent`, and `left` of the budget: megapixels through the network.
+    """
 
     switched_off: frozenset[str]
-    spent: float  # megapixels through the network
+    spent: float
+    left: float = math.inf
 
     def trims(self, image: FlaggedImage) -> FlaggedImage:
-        """The image with the steps that are still to be tried."""
-        steps = tuple(step for step in image.steps if step[1].name not in self.switched_off)
+        """The image with the steps that are still to be tried, and that the rest of the budget covers."""
+        steps = tuple(step for step in image.steps if self._allows(step[1], image.pixels))
         return replace(image, steps=steps)
+
+    def _allows(self, strategy: Restyling, pixels: int) -> bool:
+        return strategy.name not in self.switched_off and strategy.work(pixels) <= self.left
 
 
 def worst_first(images: Iterable[FlaggedImage]) -> list[FlaggedImage]:
@@ -62,8 +70,10 @@ def budget(pixels: int, precision: str, share: float = CORRECTION_SHARE) -> floa
     return max(share * stylizing, SMALLEST_BUDGET) if share else 0.0
 
 
-def allowance(before: Iterable[FlaggedImage], attempts: Attempts) -> Allowance:
-    """What the tries on the images `before` leave, in the order of the images."""
+def allowance(
+    before: Iterable[FlaggedImage], attempts: Attempts, allowed: float = math.inf
+) -> Allowance:
+    """What the tries on the images `before` leave of the budget `allowed`, in the order of the images."""
     failures: dict[str, int] = defaultdict(int)
     switched_off, spent = set(), 0.0
     for image in before:
@@ -73,7 +83,9 @@ def allowance(before: Iterable[FlaggedImage], attempts: Attempts) -> Allowance:
             failures[name] = 0 if row["decision"] == "accepted" else failures[name] + 1
             if failures[name] >= FAILURES_IN_A_ROW:
                 switched_off.add(name)
-    return Allowance(switched_off=frozenset(switched_off), spent=spent)
+    return Allowance(
+        switched_off=frozenset(switched_off), spent=spent, left=max(allowed - spent, 0.0)
+    )
 
 
 def _tries(image: FlaggedImage, attempts: Attempts) -> list[Row]:

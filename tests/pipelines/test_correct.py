@@ -278,7 +278,7 @@ def test_when_the_budget_is_spent_the_rest_stays_flagged_and_it_says_so(
     tmp_path, calibrated_pack, monkeypatch
 ):
     run = scored_run(tmp_path, calibrated_pack, damaged=("a0.png", "b1.png"))
-    monkeypatch.setattr(correction_budget, "SMALLEST_BUDGET", 0.5)
+    monkeypatch.setattr(correction_budget, "SMALLEST_BUDGET", 1.5)
     before = delivered(run, "images")
     summary = correct(run, SERIAL)
     assert (summary.total, summary.done, summary.failed) == (1, 1, ())

@@ -2,6 +2,7 @@ from dataclasses import replace
 from itertools import count
 
 from ganst.correction.strategies import OtherCheckpoint, Rerun
+from ganst.correction.tuning import FineTuned
 from pipelines.candidates import FlaggedImage, Row
 from pipelines.correction_budget import (
     FAILURES_IN_A_ROW,
@@ -104,3 +105,10 @@ def test_a_small_run_tries_everything_and_a_large_one_a_quarter_of_its_work():
 
 def test_half_precision_is_less_work_and_leaves_less_for_tries_in_full():
     assert 100 < budget(10_000_000_000, "bf16") < budget(10_000_000_000, "fp32")
+
+
+def test_what_the_rest_of_the_budget_does_not_cover_is_not_begun():
+    flagged = replace(image(), steps=(("rerun", RERUN), ("tuned", FineTuned())))
+    enough, little = (allowance([], {}, allowed).trims(flagged) for allowed in (100.0, 5.0))
+    assert [step.name for _, step in enough.steps] == ["rerun_fp32", "fine_tuned"]
+    assert [step.name for _, step in little.steps] == ["rerun_fp32"]
