@@ -68,15 +68,13 @@ def flow_back(a: Sight, b: Sight, there: Tensor) -> Tensor:
 
 def warped(image: Tensor, field: Tensor, mode: str = "bilinear") -> Tensor:
     """`[1, C, H, W]` float: at x what `image` shows at x + field; its edge where that lies outside."""
-    height, width = image.shape[2:]
-    moved = _places(height, width) + 2 * _spread(field, height, width).permute(0, 2, 3, 1)
+    moved = _moved(field, *image.shape[2:])
     return F.grid_sample(image, moved, mode=mode, padding_mode="border", align_corners=False)
 
 
 def inside(field: Tensor, height: int, width: int) -> Tensor:
     """Where x + field is in the picture, bool `[1, 1, height, width]`."""
-    moved = _places(height, width) + 2 * _spread(field, height, width).permute(0, 2, 3, 1)
-    return (moved.abs() <= 1).all(dim=3)[None]
+    return (_moved(field, height, width).abs() <= 1).all(dim=3)[None]
 
 
 def chained(first: Tensor, then: Tensor) -> Tensor:
@@ -129,6 +127,11 @@ def _spread(field: Tensor, height: int, width: int) -> Tensor:
     if field.shape[2:] == (height, width):
         return field
     return F.interpolate(field, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def _moved(field: Tensor, height: int, width: int) -> Tensor:
+    """x + field of all pixels x in -1..1, (right, down), `[1, H, W, 2]`."""
+    return _places(height, width) + 2 * _spread(field, height, width).permute(0, 2, 3, 1)
 
 
 @lru_cache(maxsize=8)
