@@ -1,10 +1,12 @@
 """Rows of the stylize stage: reading them, and the few that stand only until the next call."""
 
+from typing import Any, Protocol
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.parquet import columns_of, drop_rows, read_parts
-from pipelines.runs import RunFolder
+from pipelines.runs import FIRST_CHECKPOINT, RunFolder
 from pipelines.schema import STYLIZED
 from pipelines.shards import distinct_rows
 
@@ -15,6 +17,56 @@ DENIED = "The file may not be read any more (permission denied)."
 # Not a verdict on the image: the next call looks again.
 _STALE = pa.array([CHANGED, REMOVED, DENIED])
 _PHOTO = ("source", "source_sha256")
+
+
+class Planned(Protocol):
+    """A photo or a clip whose first output is to be made."""
+
+    @property
+    def attempt_id(self) -> str:
+        """Of the first attempt."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Its path under the folder of photos."""
+        ...
+
+    @property
+    def source_sha256(self) -> str:
+        """Of its bytes."""
+        ...
+
+
+class Circumstances(Protocol):
+    """What first outputs are made with."""
+
+    @property
+    def precision(self) -> str:
+        """Of the network."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of the run."""
+        ...
+
+
+def made_row(planned: Planned, job: Circumstances) -> dict[str, Any]:
+    """A row of STYLIZED that says what was worked on and with what; null in what came of it."""
+    return dict.fromkeys(STYLIZED.names) | {
+        "attempt_id": planned.attempt_id,
+        "source": planned.source,
+        "source_sha256": planned.source_sha256,
+        "checkpoint": FIRST_CHECKPOINT,
+        "precision": job.precision,
+        "seed": job.seed,
+    }
+
+
+def rejected_row(planned: Planned, job: Circumstances, error: str) -> dict[str, Any]:
+    """The row of one that has no output; `error` is a sentence."""
+    return made_row(planned, job) | {"status": "rejected", "error": error}
 
 
 def read_stylized(folder: RunFolder, *names: str) -> pa.Table:

@@ -28,7 +28,7 @@ from pipelines.schema import STYLIZED
 from pipelines.shards import Shard, ShardCount
 from pipelines.storage import open_root, place_bytes, read_bytes, resolve_inside, settle
 from pipelines.styles import open_stylizer
-from pipelines.stylized import CHANGED, DENIED, REMOVED, STAGE
+from pipelines.stylized import CHANGED, DENIED, REMOVED, STAGE, made_row, rejected_row
 
 _REJECTS = (UndecodableImageError, StaleSourceError)
 # Larger ones are not read ahead or written behind: three at a time would be too much memory.
@@ -79,7 +79,7 @@ def stylize_shard(
     parts = folder.stage(STAGE)
     bench = _Bench(job, open_root(job.photos), folder, parts / shard.part, companion)
     killers = find_killers(parts, shard.name, job.call)
-    rows = [_rejected(photo, job, KILLED) for photo in shard.items if photo.source in killers]
+    rows = [rejected_row(photo, job, KILLED) for photo in shard.items if photo.source in killers]
     photos = [photo for photo in shard.items if photo.source not in killers]
     has_deaths = bool(find_deaths(parts, shard.name, job.call))
     with one_thread(), leave_trail(parts, shard.name, job.call) as trail:
@@ -210,19 +210,19 @@ def _write_output(photo: Photo, made: Made | Rejection, bench: _Bench) -> tuple[
     """The row of the image, and the companion's."""
     job, companion = bench.job, bench.companion
     if isinstance(made, Rejection):
-        return _rejected(photo, job, made), None
+        return rejected_row(photo, job, made), None
     image, source = made.pop()
     try:
         data = encode_output(image.pixels, image, photo.output, job.delivery)
     except UnstylizableImageError as error:
-        return _rejected(photo, job, str(error)), None
+        return rejected_row(photo, job, str(error)), None
     if bench.part.exists():
         raise _OvertakenError
     place_bytes(bench.folder.images(photo.output), data)
     sha256 = hashlib.sha256(data).hexdigest()
     height, width = image.pixels.shape[1:]
     del image  # the companion looks at the file
-    row = _row(photo, job) | {
+    row = made_row(photo, job) | {
         "output": photo.output,
         "output_sha256": sha256,
         "width": width,
@@ -232,18 +232,3 @@ def _write_output(photo: Photo, made: Made | Rejection, bench: _Bench) -> tuple[
     if companion is None or source is None:
         return row, None
     return row, companion.make_row(photo, source, data, sha256)
-
-
-def _row(photo: Photo, job: StylizeJob) -> Row:
-    return dict.fromkeys(STYLIZED.names) | {
-        "attempt_id": photo.attempt_id,
-        "source": photo.source,
-        "source_sha256": photo.source_sha256,
-        "checkpoint": FIRST_CHECKPOINT,
-        "precision": job.precision,
-        "seed": job.seed,
-    }
-
-
-def _rejected(photo: Photo, job: StylizeJob, error: str) -> Row:
-    return _row(photo, job) | {"status": "rejected", "error": error}

@@ -130,7 +130,7 @@ def _spread(field: Tensor, height: int, width: int) -> Tensor:
 
 
 def _moved(field: Tensor, height: int, width: int) -> Tensor:
-    """x + field of all pixels x in -1..1, (right, down), `[1, H, W, 2]`."""
+    """Where x + field lies for all pixels x, in -1..1, (right, down), `[1, H, W, 2]`."""
     return _places(height, width) + 2 * _spread(field, height, width).permute(0, 2, 3, 1)
 
 

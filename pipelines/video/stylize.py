@@ -15,12 +15,12 @@ from pipelines.config import ComputeConfig
 from pipelines.errors import StaleSourceError, UndecodableImageError, UnstylizableImageError
 from pipelines.parquet import commit_table, read_parts
 from pipelines.progress import OnProgress, StageSummary
-from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder
+from pipelines.runs import Run, RunFolder
 from pipelines.schema import SEGMENTS, STYLIZED
 from pipelines.shards import Key, Shard, ShardCount, count_in, plan_shards, row_keys, run_shards
 from pipelines.stylize import one_thread
 from pipelines.stylized import STAGE as PHOTOS_STAGE
-from pipelines.stylized import read_stylized
+from pipelines.stylized import made_row, read_stylized, rejected_row
 from pipelines.video.clips import (
     Clip,
     ClipJob,
@@ -112,7 +112,7 @@ def scan_shard(shard: Shard[Clip], job: ClipJob) -> ShardCount:
             step(clip.source)
             error = KILLED if clip.source in killers else _scan(clip, job)
             if error:
-                _commit(job, shard.part, _rejected(clip, job, error))
+                _commit(job, shard.part, rejected_row(clip, job, error))
     return ShardCount(len(shard.items))
 
 
@@ -138,7 +138,7 @@ def join_shard(shard: Shard[Clip], job: ClipJob) -> ShardCount:
         assert plan is not None, "only scanned clips are joined"
         keys = map(key_of_segment, segments_of(clip, plan))
         errors = [error for key in keys if (error := status[key])]
-        row = _rejected(clip, job, errors[0]) if errors else _joined(clip, plan, job)
+        row = rejected_row(clip, job, errors[0]) if errors else _joined(clip, plan, job)
         _commit(job, shard.part, row)
     return ShardCount(0)
 
@@ -186,8 +186,8 @@ def _joined(clip: Clip, plan: ClipPlan, job: ClipJob) -> Row:
     try:
         notes = join_clip(path, clip, plan, job)
     except _REJECTS as error:
-        return _rejected(clip, job, str(error))
-    return _row(clip, job) | {
+        return rejected_row(clip, job, str(error))
+    return made_row(clip, job) | {
         "output": clip.output,
         "output_sha256": digest_of(path),
         "width": plan.width,
@@ -241,18 +241,3 @@ def _commit(job: ClipJob, part: str, row: Row) -> None:
     commit_table(
         job.folder.stage(PHOTOS_STAGE) / part, pa.Table.from_pylist([row], schema=STYLIZED)
     )
-
-
-def _row(clip: Clip, job: ClipJob) -> Row:
-    return dict.fromkeys(STYLIZED.names) | {
-        "attempt_id": clip.attempt_id,
-        "source": clip.source,
-        "source_sha256": clip.source_sha256,
-        "checkpoint": FIRST_CHECKPOINT,
-        "precision": job.precision,
-        "seed": job.seed,
-    }
-
-
-def _rejected(clip: Clip, job: ClipJob, error: str) -> Row:
-    return _row(clip, job) | {"status": "rejected", "error": error}
