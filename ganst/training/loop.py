@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganst.errors import TrainingError
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import PRESETS
 from ganst.training.bank import ImageBank
 from ganst.training.config import Budget, TrainConfig
 from ganst.training.ema import Ema
 from ganst.training.objectives.choice import make_objective
-from ganst.training.objectives.cut import CutObjective
 from ganst.training.ranks import ALONE, Ranks
 from ganst.training.workbench import NotFiniteError, Workbench
 
@@ -89,19 +87,11 @@ class Trainer:
 
         """
         if generator.config != self.G.config:
-            self._imitate(generator)
+            self.objective.learn_from(generator)
             return
         self.G.load_state_dict(generator.state_dict())
         self.ema = Ema(self.G, self.config.ema_half_life_images)
         self.bench.is_tuned = True
-
-    def _imitate(self, generator: ResnetGenerator) -> None:
-        if not isinstance(self.objective, CutObjective):
-            raise TrainingError(
-                f"cannot start from a generator of {generator.config}: "
-                f"preset {self.config.preset!r} has {self.G.config}, and imitates no other"
-            )
-        self.objective.learn_from(generator)
 
     def compile(self, backend: str = "inductor") -> None:
         """Fuse what lies between the convolutions with `torch.compile`; weights and their names stay.

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from ganst.errors import TrainingError
 from ganst.models.generator import ResnetGenerator
 from ganst.training.replay import ReplayPool
 
@@ -36,9 +37,26 @@ class Objective(Protocol):
         """From photos to paintings: what is averaged and shipped."""
         ...
 
+    def learn_from(self, teacher: ResnetGenerator) -> None:
+        """Imitate a generator of another architecture at first.
+
+        Raises:
+            TrainingError: This objective imitates nobody.
+
+        """
+        ...
+
     def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, Tensor]:
         """One update on this rank's photos `x` and paintings `y`, `[b, 3, H, W]` in [-1, 1].
 
         `progress` is the share of the budget that is spent. Gives the weighted losses, on the device.
         """
         ...
+
+
+def no_imitation(G: ResnetGenerator, teacher: ResnetGenerator) -> TrainingError:
+    """What an objective that imitates nobody says to a `teacher` of another architecture than `G`."""
+    return TrainingError(
+        f"cannot start from a generator of {teacher.config}: "
+        f"this training has {G.config}, and imitates no other"
+    )

@@ -11,6 +11,7 @@ from ganst.models.discriminator import make_discriminator
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import Preset
 from ganst.training import losses
+from ganst.training.objectives import no_imitation
 from ganst.training.replay import ReplayPool
 from ganst.training.workbench import Workbench
 
@@ -41,6 +42,10 @@ class CycleGanObjective:
     def G(self) -> ResnetGenerator:  # noqa: N802
         """From photos to paintings."""
         return self.G_AB
+
+    def learn_from(self, teacher: ResnetGenerator) -> None:
+        """Raise TrainingError: its losses know no teacher."""
+        raise no_imitation(self.G, teacher)
 
     def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, Tensor]:  # noqa: ARG002
         """One update of both generators, then of both discriminators."""

@@ -9,6 +9,7 @@ from ganst.models.discriminator import DenseDiscriminatorConfig, make_discrimina
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import Preset
 from ganst.training import losses
+from ganst.training.objectives import no_imitation
 from ganst.training.workbench import Workbench
 
 
@@ -33,6 +34,10 @@ class DaganObjective:
     def G(self) -> ResnetGenerator:  # noqa: N802
         """The one generator."""
         return self._generator
+
+    def learn_from(self, teacher: ResnetGenerator) -> None:
+        """Raise TrainingError: its losses know no teacher."""
+        raise no_imitation(self.G, teacher)
 
     def step(self, x: Tensor, y: Tensor, *, step: int, progress: float) -> dict[str, Tensor]:  # noqa: ARG002
         """One update of D, then of G."""
