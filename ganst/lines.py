@@ -47,6 +47,9 @@ class Store(Protocol):
         ...
 
 
+_POWER_OF_TWO = 2.0**-10
+
+
 @dataclass(frozen=True, slots=True)
 class SourceLines:
     """An image, mirrored up to the stride as `pad_to_stride` does it, in the range of the model."""
@@ -214,10 +217,11 @@ def by_lines(x: Tensor, axis: int) -> Tensor:
 
 def scaled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Channels-last `[N, C, H, W]` times `scale` plus `shift`, both float32 `[C]`, in one pass."""
-    # A norm whose mean is 0 and whose variance is 1. Channels are its vectors, so that no value
-    # hangs on where in a slice it stands.
-    mean, variance = torch.zeros_like(scale), torch.ones_like(scale)
-    return F.batch_norm(x, mean, variance, scale, shift, training=False, eps=0.0)
+    # A norm whose mean is 0 and whose variance is 1: a power of two less than 1 and the same power
+    # as epsilon, which torch 2.11 wants above 0, add up exactly. Channels are its vectors, so that
+    # no value hangs on where in a slice it stands.
+    mean, variance = torch.zeros_like(scale), torch.full_like(scale, 1 - _POWER_OF_TWO)
+    return F.batch_norm(x, mean, variance, scale, shift, training=False, eps=_POWER_OF_TWO)
 
 
 def _beyond(lines: Lines, start: int, stop: int, border: str) -> Tensor:
