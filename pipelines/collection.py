@@ -31,6 +31,7 @@ from pipelines.shards import (
     plan_rows,
     run_shards,
     summarize,
+    take_rows,
 )
 from pipelines.storage import open_root, read_bytes, resolve_inside, sweep_temporaries
 from pipelines.video.digest import digest_of
@@ -191,7 +192,7 @@ def _rows_of(files: pa.Table, known: pa.Table) -> pa.Table:
     is_read = pc.is_null(files["error"])
     keys = file_keys(files.filter(is_read).rename_columns(_FILE))
     places = pc.drop_null(pc.index_in(keys, value_set=file_keys(known)))
-    found = known.take(places)
+    found = take_rows(known, places)
     unread = files.filter(pc.invert(is_read)).to_pylist()
     if not unread:  # most often: in the order of the files, which are sorted
         return found
