@@ -18,7 +18,7 @@ from pipelines.errors import UndecodableImageError
 from pipelines.groups import default_group
 from pipelines.images import decode
 from pipelines.listing import SeenFile, as_table, list_one, see_files
-from pipelines.parquet import commit_table, read_parts, read_tables
+from pipelines.parquet import commit_table, give_back, read_parts, read_tables
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.schema import CATALOG
 from pipelines.shards import (
@@ -95,8 +95,10 @@ def read_collection(
     )
     if plan.shards:
         sweep_temporaries(collection.parts)
+    give_back()
     failed = run_shards(plan, compute, ingest_shard, _job(collection), on_progress=on_progress)
     rows = _rows_of(files, pa.concat_tables([_fresh(collection.parts, plan), known]))
+    give_back()
     return rows, files["source"], _summary(plan, failed, files, rows)
 
 

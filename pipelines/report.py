@@ -38,6 +38,7 @@ def write_report(run: Run, stages: Sequence[StageSummary] = ()) -> Summary:
         settle_files(folder, draft, verdicts)
         parquet.commit_tables(folder.report, schema.REPORT, draft.tables())
         write_shots(folder, draft)
+        parquet.give_back()
         summary = summarise(run, draft, stages)
         write_summary(folder.summary, summary)
         write_page(run, draft, summary, verdicts)

@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.interrupts import end_if_asked
-from pipelines.parquet import columns_of, conform, list_parts, read_table, read_tables
+from pipelines.parquet import columns_of, conform, give_back, list_parts, read_table, read_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from upath import UPath
 
-SLICE_ROWS = 8192  # 10 MB of attempts with all their columns
+SLICE_ROWS = 4096  # 3 MB of attempts without their scores, of which some copies are made
 
 
 def slices_by_source(path: UPath, schema: pa.Schema, size: int) -> Iterator[pa.Table]:
@@ -38,6 +38,7 @@ def slices_by_source(path: UPath, schema: pa.Schema, size: int) -> Iterator[pa.T
         for batch in found.iter_batches(size, columns=names, use_threads=False):
             end_if_asked()
             yield conform(pa.Table.from_batches([batch]), schema, path)
+            give_back()
 
 
 class PartsBySource:
