@@ -18,7 +18,7 @@ from pipelines.errors import UndecodableImageError
 from pipelines.groups import default_group
 from pipelines.images import decode
 from pipelines.listing import SeenFile, as_table, list_one, see_files
-from pipelines.parquet import commit_table, read_parts, read_tables
+from pipelines.parquet import commit_table, give_back, read_parts, read_tables
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.schema import CATALOG
 from pipelines.shards import (
@@ -31,6 +31,7 @@ from pipelines.shards import (
     plan_rows,
     run_shards,
     summarize,
+    take_rows,
 )
 from pipelines.storage import open_root, read_bytes, resolve_inside, sweep_temporaries
 from pipelines.video.digest import digest_of
@@ -94,8 +95,10 @@ def read_collection(
     )
     if plan.shards:
         sweep_temporaries(collection.parts)
+    give_back()
     failed = run_shards(plan, compute, ingest_shard, _job(collection), on_progress=on_progress)
     rows = _rows_of(files, pa.concat_tables([_fresh(collection.parts, plan), known]))
+    give_back()
     return rows, files["source"], _summary(plan, failed, files, rows)
 
 
@@ -191,7 +194,7 @@ def _rows_of(files: pa.Table, known: pa.Table) -> pa.Table:
     is_read = pc.is_null(files["error"])
     keys = file_keys(files.filter(is_read).rename_columns(_FILE))
     places = pc.drop_null(pc.index_in(keys, value_set=file_keys(known)))
-    found = known.take(places)
+    found = take_rows(known, places)
     unread = files.filter(pc.invert(is_read)).to_pylist()
     if not unread:  # most often: in the order of the files, which are sorted
         return found

@@ -14,7 +14,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 Outcome = tuple[T, R | None, Exception | None]
 
-_POLL_S = 0.02
+_POLL_S = 0.05  # each worker has another shard waiting meanwhile
 
 
 def fan_out(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.parquet import read_table
+from pipelines.parquet import columns_of, read_table
 from pipelines.runs import Run, RunFolder, first_attempt_id
 from pipelines.schema import CATALOG
+from pipelines.shards import take_rows
 from pipelines.video.signature import VIDEO
 
 if TYPE_CHECKING:
@@ -54,13 +55,17 @@ PHOTOS = pa.schema(
         ("group", pa.string()),
     ]
 )
+# What is read of a photo's row in the catalog.
+_CATALOG = columns_of(
+    CATALOG, "source", "sha256", "width", "height", "mode", "group", "output", "status"
+)
 
 
 def plan_photos(run: Run) -> pa.Table:
     """The first attempts at photos that the catalog asks for, as PHOTOS; clips are not among them."""
-    rows = read_table(run.folder.catalog, CATALOG)
+    rows = read_table(run.folder.catalog, _CATALOG)
     is_photo = pc.and_(pc.equal(rows["status"], "ok"), pc.not_equal(rows["mode"], VIDEO))
-    rows = rows.filter(is_photo)
+    rows = take_rows(rows, pc.indices_nonzero(is_photo))
     ids = (first_attempt_id(run, digest.as_py()) for digest in rows["sha256"])
     columns = {
         "source": rows["source"],

@@ -32,13 +32,13 @@ from pipelines.thumbnails import sample_evenly
 from pipelines.video.signature import is_clip_output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pipelines.runs import Run
 
     ReportRow = Mapping[str, Any]
 
-_SAMPLE = 24  # good outputs that say what is usual
+SAMPLE = 24  # good outputs that say what is usual
 # In no painter's palette that is bundled, and neither red nor green for those who tell them apart badly.
 _COLOUR = (255, 0, 110)
 _STRONGEST = 0.8
@@ -59,11 +59,20 @@ def usual_of(run: Run, report: pa.Table) -> LocalScale | None:
 
     At most 24 of them, an even sample in the order of their names.
     """
-    judged = pc.greater(pc.fill_null(report["p_anomaly"], 0.0), run.config.alpha)
-    good = report.filter(pc.and_(judged, pc.fill_null(pc.equal(report["status"], "ok"), False)))
+    good = report.filter(is_good(report, run.config.alpha))
     is_photo = [not is_clip_output(output) for output in good["output"].to_pylist()]
-    good = good.filter(pa.array(is_photo, pa.bool_()))
-    found = [_cells(run, row) for row in sample_evenly(good, _SAMPLE)]
+    return usual_among(run, sample_evenly(good.filter(pa.array(is_photo, pa.bool_())), SAMPLE))
+
+
+def is_good(report: pa.Table, alpha: float) -> pa.ChunkedArray:
+    """Which rows are of outputs that were judged and are fine."""
+    judged = pc.greater(pc.fill_null(report["p_anomaly"], 0.0), alpha)
+    return pc.and_(judged, pc.fill_null(pc.equal(report["status"], "ok"), False))
+
+
+def usual_among(run: Run, rows: Iterable[ReportRow]) -> LocalScale | None:
+    """The same from the outputs of these rows."""
+    found = [_cells(run, row) for row in rows]
     cells = [one for one in found if one is not None]
     return LocalScale.fit(cells) if len(cells) >= MIN_PAIRS else None
 

@@ -17,11 +17,12 @@ from pipelines.config import ComputeConfig
 from pipelines.datasets import Dataset, load_dataset, record_in_dataset
 from pipelines.groups import Groups, read_groups
 from pipelines.naming import assign_outputs, find_odd
-from pipelines.parquet import commit_table, drop_rows, give_back, read_table
+from pipelines.parquet import commit_tables, drop_rows, give_back, read_table
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import Run, record
 from pipelines.schema import CATALOG
 from pipelines.shards import joined
+from pipelines.slices import SLICE_ROWS
 from pipelines.stylized import stale_sources
 
 _Column = pa.ChunkedArray
@@ -121,7 +122,7 @@ def _with_groups(rows: pa.Table, sources: _Column, groups: _Column) -> pa.Table:
 def _with_outputs(run: Run, rows: pa.Table, sources: pa.ChunkedArray) -> pa.Table:
     earlier = _rows(run.folder.catalog).select(["source", "output"])
     is_moved = pc.not_equal(earlier["source"], earlier["output"])  # null where there is no output
-    decoded = rows.filter(pc.equal(rows["status"], "ok"))
+    decoded = rows.select(["source", "format"]).filter(pc.equal(rows["status"], "ok"))
     odd = find_odd(
         _pairs(decoded, "format"), run.config.format, dict(_pairs(earlier.filter(is_moved)))
     )
@@ -158,7 +159,11 @@ def _commit(catalog: UPath, rows: pa.Table, given: Groups | None) -> str:
             for values in (given.of.keys(), given.of.values())
         )
         rows = _with_groups(rows, sources, groups)
-    commit_table(catalog, rows.cast(CATALOG).combine_chunks())
+    slices = (
+        rows.slice(start, SLICE_ROWS).cast(CATALOG).combine_chunks()
+        for start in range(0, rows.num_rows, SLICE_ROWS)
+    )
+    commit_tables(catalog, CATALOG, slices)
     digest = hashlib.sha256()
     for source, sha256 in _pairs(rows, "sha256"):
         digest.update(f"{source}\0{sha256}\n".encode())

@@ -6,21 +6,25 @@ import base64
 import hashlib
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
-import pyarrow.compute as pc
 from markupsafe import Markup
 
 from pipelines import storage
 from pipelines.histogram import histogram
-from pipelines.page_rows import FAMILIES, as_script, page_rows
+from pipelines.page_rows import as_script, listed, page_rows
+from pipelines.report_draft import FAMILIES
 from pipelines.runs import run_key
 from pipelines.summary import count_reasons
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
     import pyarrow as pa
 
+    from pipelines.report_draft import Draft
     from pipelines.reviews import Verdicts
     from pipelines.runs import Run
     from pipelines.summary import Summary
@@ -38,34 +42,43 @@ _SCRIPTS = (
 )
 
 
-def write_page(
-    run: Run, report: pa.Table, tries: pa.Table, summary: Summary, verdicts: Verdicts
-) -> None:
+def write_page(run: Run, draft: Draft, summary: Summary, verdicts: Verdicts) -> None:
     """Render and commit report.html."""
-    html = render_page(run, report, tries, summary, verdicts)
-    storage.commit_bytes(run.folder.report_html, html.encode())
+
+    def write(made: Path) -> None:
+        with made.open("x", encoding="utf-8", newline="") as file:
+            file.writelines(render_page(run, draft, summary, verdicts))
+
+    storage.commit_file(run.folder.report_html, write)
 
 
-def render_page(
-    run: Run, report: pa.Table, tries: pa.Table, summary: Summary, verdicts: Verdicts
-) -> str:
-    """The whole page. Text is escaped, file names too, and no script but the page's own may run."""
-    # Text by text: all rows as objects of Python, and then once more as text, would be much.
-    rows = [as_script(row) for row in page_rows(run, report, tries, verdicts)]
-    facts = as_script({"run": run_key(run), "families": FAMILIES, "alpha": summary.alpha})
-    data = "".join((facts[:-1], ',"rows":[', ",".join(rows), "]}"))
+def render_page(run: Run, draft: Draft, summary: Summary, verdicts: Verdicts) -> Iterator[str]:
+    """The page, piece by piece: all its rows at once would be much.
+
+    Text is escaped, file names too, and no script but the page's own may run.
+    """
+    places = listed(draft)
     script = "".join(_part(name) for name in _SCRIPTS)
-    return _template().render(
+    return _template().generate(
         summary=summary,
         run=run,
-        histogram=histogram(_first_p_values(tries), summary.alpha),
-        reasons=count_reasons(report),
-        num_listed=len(rows),
-        facts=Markup(data),  # no < in it
+        histogram=histogram(_first_p_values(draft.firsts), summary.alpha),
+        reasons=count_reasons(draft.overview),
+        num_listed=len(places),
+        facts=_facts(run, summary, page_rows(run, draft, places, verdicts)),
         css=Markup(_part("report.css")),  # package data, not input
         script=Markup(script),  # package data, not input
         script_hash=_csp_hash(script),
     )
+
+
+def _facts(run: Run, summary: Summary, rows: Iterable[dict[str, Any]]) -> Iterator[Markup]:
+    """What the page's script reads, in pieces; no < is in it."""
+    head = as_script({"run": run_key(run), "families": FAMILIES, "alpha": summary.alpha})
+    yield Markup(head[:-1] + ',"rows":[')
+    for number, row in enumerate(rows):
+        yield Markup(("," if number else "") + as_script(row))
+    yield Markup("]}")
 
 
 def words(name: str | None) -> str:
@@ -73,9 +86,8 @@ def words(name: str | None) -> str:
     return (name or "").replace("_", " ")
 
 
-def _first_p_values(tries: pa.Table) -> list[float]:
-    first = tries.filter(pc.equal(tries["decision"], "first"))
-    return first["p_anomaly"].drop_null().to_pylist()
+def _first_p_values(firsts: pa.Table) -> list[float]:
+    return firsts["p_anomaly"].drop_null().to_pylist()
 
 
 def _csp_hash(script: str) -> str:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import page_pictures
-from pipelines.heat import usual_of
+from pipelines.heat import SAMPLE, is_good, usual_among
+from pipelines.report_draft import FAMILIES, places_evenly
 from pipelines.reviews import key_of
 from pipelines.video.page import clip_values
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ganst.scoring.heatmap import LocalScale
+    from pipelines.report_draft import Draft
     from pipelines.reviews import Verdicts
     from pipelines.runs import Run
 
@@ -26,45 +28,50 @@ if TYPE_CHECKING:
 # and an even sample of what is fine.
 MAX_ROWS = 20_000
 
-FAMILIES = ("content", "style", "passthrough", "artifact", "color")
-_LINEAGE = (
-    "source",
-    "attempt_id",
-    "attempt_no",
-    "output_sha256",
-    "strategy",
-    "decision",
-    "decision_reason",
-    "p_anomaly",
-    *(f"p_{name}" for name in FAMILIES),
-)
 # What needs somebody's eyes comes first.
 _ORDER = pa.array(["quarantined", "flagged", "corrected", "pending", "ok", "rejected"])
-_SAME = ["style", "style_digest"]  # of all rows
 _NO_P = 2.0  # behind all that have one
+_UNSHOWN = ["group", "style", "style_digest"]
+_BATCH = 256  # rows that are objects of Python at a time
+
+
+def listed(draft: Draft) -> list[int]:
+    """Numbers of the rows of the report that the page lists, worst first."""
+    return choose_rows(_worst_first(draft)).column("place").to_pylist()
 
 
 def page_rows(
-    run: Run, report: pa.Table, tries: pa.Table, verdicts: Verdicts
+    run: Run, draft: Draft, places: Sequence[int], verdicts: Verdicts
 ) -> Iterator[dict[str, Any]]:
-    """The rows that the page lists, worst first, as JSON values; what is not known is left out."""
-    # Chosen in Arrow: of a run of a million photos only the rows of the page become objects.
-    kept = choose_rows(_worst_first(report.drop_columns(_SAME), tries)).to_pylist()
-    sides = page_pictures.choose_sides(kept)
-    heated = page_pictures.choose_heated(kept)
-    usual = usual_of(run, report) if heated else None
-    clips = clip_values(run, kept)
-    lineages = _lineages(
-        tries, [row["source"] for row in kept if row["was_flagged"] or row["attempts"] > 1]
-    )
-    yield from (
-        _page_row(run, row, lineages.get(row["source"], ()), sides.get(row["source"]))
-        | _verdict(verdicts.get(key_of(row)))
-        | _suggestion(row, lineages.get(row["source"], ()), verdicts)
-        | (_heat(run, row, usual) if row["source"] in heated else {})
-        | ({"clip": clips[row["source"]]} if row["source"] in clips else {})
-        for row in kept
-    )
+    """These rows of the report as JSON values; what is not known is left out."""
+    # Of a run of a million photos only the rows of the page become objects, and not all at a time.
+    kept = draft.take(places).drop_columns(_UNSHOWN)
+    brief = kept.select(["source", "output", "status", "was_flagged", "attempt_id"]).to_pylist()
+    sides = page_pictures.choose_sides(brief)
+    heated = page_pictures.choose_heated(brief)
+    usual = _usual(run, draft) if heated else None
+    clips = clip_values(run, brief)
+    del brief
+    is_told = pc.or_(kept["was_flagged"], pc.greater(kept["attempts"], 1))
+    told = draft.attempts_at(kept["source"].filter(is_told).to_pylist())
+    for start in range(0, kept.num_rows, _BATCH):
+        rows = kept.slice(start, _BATCH)
+        lineages = _lineages(told, rows["source"])
+        yield from (
+            _page_row(run, row, lineages.get(row["source"], ()), sides.get(row["source"]))
+            | _verdict(verdicts.get(key_of(row)))
+            | _suggestion(row, lineages.get(row["source"], ()), verdicts)
+            | (_heat(run, row, usual) if row["source"] in heated else {})
+            | ({"clip": clips[row["source"]]} if row["source"] in clips else {})
+            for row in rows.to_pylist()
+        )
+
+
+def _usual(run: Run, draft: Draft) -> LocalScale | None:
+    """As `usual_of` has it of the whole report."""
+    good = is_good(draft.overview, run.config.alpha)
+    mask = pc.and_not(good, draft.overview["is_clip"])
+    return usual_among(run, draft.take(places_evenly(mask, SAMPLE)).to_pylist())
 
 
 def choose_rows(rows: pa.Table) -> pa.Table:
@@ -148,30 +155,28 @@ def _try(attempt: Row) -> dict[str, Any]:
     }
 
 
-def _worst_first(report: pa.Table, tries: pa.Table) -> pa.Table:
-    """By what needs somebody's eyes, then by the p-value of the first output, then by name."""
-    first = tries.filter(pc.equal(tries["decision"], "first"))
+def _worst_first(draft: Draft) -> pa.Table:
+    """`status` and `place` of all rows.
+
+    By what needs somebody's eyes, then by the p-value of the first output, then by name.
+    """
+    rows, first = draft.overview, draft.firsts
     # Flagged without a score: nothing is worse than an output that cannot be read.
     unscored = pc.if_else(pc.fill_null(first["flagged"], False), 0.0, _NO_P)
     p = pc.coalesce(first["p_anomaly"], unscored)
-    place = pc.index_in(report["source"], value_set=first["source"])
     keys = {
-        "rank": pc.index_in(pc.fill_null(report["status"], "pending"), value_set=_ORDER),
-        "p": pc.fill_null(p.take(place), _NO_P),
-        "source": report["source"],
+        "rank": pc.index_in(pc.fill_null(rows["status"], "pending"), value_set=_ORDER),
+        "p": pc.fill_null(p.take(pc.index_in(rows["source"], value_set=first["source"])), _NO_P),
+        "source": rows["source"],
     }
     order = pc.sort_indices(pa.table(keys), sort_keys=[(name, "ascending") for name in keys])
-    return report.take(order)
+    return pa.table({"status": rows["status"].take(order), "place": order})
 
 
-def _lineages(tries: pa.Table, sources: Sequence[str]) -> dict[str, list[Row]]:
+def _lineages(told: pa.Table, sources: pa.ChunkedArray) -> dict[str, list[Row]]:
     """The attempts of each source in the order in which they were made."""
-    wanted = tries.filter(pc.is_in(tries["source"], pa.array(sources, pa.string())))
     found: dict[str, list[Row]] = {}
-    ordered = wanted.select(list(_LINEAGE)).sort_by(
-        [("source", "ascending"), ("attempt_no", "ascending")]
-    )
-    for row in ordered.to_pylist():
+    for row in told.filter(pc.is_in(told["source"], value_set=sources)).to_pylist():
         found.setdefault(row["source"], []).append(row)
     return found
 

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,16 +13,34 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from pipelines.errors import SchemaMismatchError
-from pipelines.storage import commit_bytes, read_bytes
+from pipelines.storage import commit_bytes, commit_file, read_bytes
 
 _TOGETHER = 64  # parts that become one piece of a table
+_COMPRESSION = "zstd"
+_VERSION = "2.6"
 
 
 def commit_table(path: UPath, table: pa.Table) -> None:
     """Write the table in one atomic step. The rename of the file is the commit of its rows."""
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", version="2.6")
+    pq.write_table(table, buffer, compression=_COMPRESSION, version=_VERSION)
     commit_bytes(path, buffer.getvalue())
+
+
+def commit_tables(path: UPath, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """The same of tables that follow one another, each a row group: one at a time is in memory."""
+
+    def write(made: Path) -> None:
+        following = iter(tables)
+        with (
+            made.open("xb") as file,
+            pq.ParquetWriter(file, schema, compression=_COMPRESSION, version=_VERSION) as writer,
+        ):
+            writer.write_table(next(following, schema.empty_table()))
+            for table in following:
+                writer.write_table(table)
+
+    commit_file(path, write)
 
 
 def read_table(path: UPath, schema: pa.Schema) -> pa.Table:
@@ -32,6 +51,16 @@ def read_table(path: UPath, schema: pa.Schema) -> pa.Table:
     with pq.ParquetFile(io.BytesIO(read_bytes(path))) as file:
         names = [name for name in schema.names if name in file.schema_arrow.names]
         table = file.read(columns=names, use_threads=False)
+    return conform(table, schema, path)
+
+
+def conform(table: pa.Table, schema: pa.Schema, path: UPath) -> pa.Table:
+    """Rows of the file at `path` in the columns and order of `schema`, as `read_table` gives them.
+
+    Raises:
+        SchemaMismatchError: A column is of another type.
+
+    """
     return pa.table([_column(table, field, path) for field in schema], schema=schema)
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from pipelines import schema
 from pipelines.reviews import REVIEWED_BAD
-from pipelines.run_columns import q_of_run, twin_of
+from pipelines.run_columns import OF_RUN
 
 # Taken from the image that `output` names.
 _SCORES = (
@@ -30,7 +30,7 @@ _REASONS = ("reason", "reason_probability")
 
 
 def final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
-    """The columns of `schema.REPORT`, in its order, one row a row of `wide`."""
+    """The columns of `schema.REPORT`, in its order, one row a row of `wide`; null are those of `OF_RUN`."""
     status = _status(wide)
     is_corrected = equals(status, "corrected")
     was_flagged = pc.fill_null(wide["first_flagged"], False)
@@ -52,9 +52,7 @@ def final_columns(wide: pa.Table, style: str, style_digest: str) -> pa.Table:
             name: pc.if_else(is_corrected, wide[f"accepted_{name}"], wide[f"first_{name}"])
             for name in _SCORES
         },
-        "q_anomaly": q_of_run(wide["first_p_anomaly"]),
-        "p_relative": wide["first_p_relative"],
-        "twin_of": twin_of(wide["source"], wide["first_source_print"], wide["first_output_print"]),
+        **{name: pa.nulls(wide.num_rows, schema.REPORT.field(name).type) for name in OF_RUN},
         "was_flagged": was_flagged,
         # Why the first output was flagged: a corrected image keeps the reason it was corrected for.
         **{name: _where(was_flagged, wide[f"first_{name}"]) for name in _REASONS},

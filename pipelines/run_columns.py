@@ -1,4 +1,4 @@
-"""Columns of the report that are made of all outputs of a run: twins, and p relative to the run."""
+"""Columns of the report that are made of all outputs of a run: q, twins, and p relative to the run."""
 
 from __future__ import annotations
 
@@ -11,32 +11,46 @@ import pyarrow.compute as pc
 from ganst.scoring.calibration import JUDGED, SOURCE_NAMES, CalibrationError
 from ganst.scoring.conformal import q_values
 from ganst.scoring.fingerprint import twins
-from ganst.scoring.relative import MIN_OUTPUTS, relative_p, scale_of_run
+from ganst.scoring.relative import MIN_OUTPUTS, relative_p, sample_for_scale, scale_of_run
 from pipelines.judging import load_calibration
-from pipelines.summary import alarm_of
+from pipelines.spill import Spill
+from pipelines.summary import alarm_of_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ganst.scoring.calibration import Calibration
     from ganst.scoring.relative import RunScale
     from pipelines.runs import Run
 
+OF_RUN = ("q_anomaly", "p_relative", "twin_of")
 _OUTPUT_NAMES = tuple(column.name for column in JUDGED)
+_COLUMNS = (*SOURCE_NAMES, *_OUTPUT_NAMES)
+_JUDGED = pa.schema(
+    [("source", pa.string()), ("attempt_id", pa.string())]
+    + [(name, pa.float64()) for name in dict.fromkeys(_COLUMNS)]
+)
+# What `relative_p_values` reads of an attempt.
+JUDGED_BY = (*_JUDGED.names, "decision", "p_anomaly", "calibration_id")
 
 
-def twin_of(
-    sources: pa.ChunkedArray, photos: pa.ChunkedArray, outputs: pa.ChunkedArray
-) -> pa.Array:
+def twin_of(sources: pa.ChunkedArray, photos: pa.Array, outputs: pa.Array) -> pa.Array:
     """For each row the source whose output is the same picture though the photo is another.
 
-    `photos`, `outputs`: fingerprints in hex, null where there is none.
+    `photos`, `outputs`: fingerprints as `prints` gives them.
     """
-    names, prints = sources.to_pylist(), zip(photos.to_pylist(), outputs.to_pylist(), strict=True)
-    known = [(row, a, b) for row, (a, b) in enumerate(prints) if a is not None and b is not None]
-    found = twins([int(b, 16) for *_, b in known], [int(a, 16) for _, a, _ in known])
-    result: list[str | None] = [None] * len(names)
-    for (row, *_), twin in zip(known, found, strict=True):
-        result[row] = None if twin is None else names[known[twin][0]]
-    return pa.array(result, pa.string())
+    rows = np.flatnonzero(pc.and_(pc.is_valid(photos), pc.is_valid(outputs)).to_numpy(False))
+    known = pa.array(rows)
+    found = twins(outputs.take(known).to_pylist(), photos.take(known).to_pylist())
+    places = {row: rows[twin] for row, twin in zip(rows, found, strict=True) if twin is not None}
+    names = (sources[places[row]].as_py() if row in places else None for row in range(len(sources)))
+    return pa.array(names, pa.string())
+
+
+def prints(column: pa.ChunkedArray) -> pa.Array:
+    """Fingerprints in hex as uint64, null where there is none."""
+    texts = (text.as_py() for text in column)
+    return pa.array((None if text is None else int(text, 16) for text in texts), pa.uint64())
 
 
 def q_of_run(p: pa.ChunkedArray) -> pa.Array:
@@ -45,10 +59,14 @@ def q_of_run(p: pa.ChunkedArray) -> pa.Array:
     return pa.array(q_values(known), from_pandas=True)
 
 
-def with_relative(run: Run, tries: pa.Table) -> pa.Table:
-    """`tries` with p relative to the run, where its photos are unlike those calibrated on."""
-    known = _calibration_if_moved(run, tries)
-    return relative_to_run(tries, *known) if known else without_relative(tries)
+def relative_p_values(run: Run, firsts: pa.Table, tries: Iterable[pa.Table]) -> pa.Table | None:
+    """`source` and `p_relative` of the first attempts; None where the run's photos have not moved.
+
+    `firsts` is as `alarm_of_table` takes it, `tries` the run's attempts with the columns JUDGED_BY,
+    some at a time.
+    """
+    known = _calibration_if_moved(run, firsts)
+    return relative_to_run(tries, *known) if known else None
 
 
 def run_scale(run: Run, tries: pa.Table) -> RunScale | None:
@@ -56,20 +74,21 @@ def run_scale(run: Run, tries: pa.Table) -> RunScale | None:
 
     None where they are not, and where fewer than 20 first attempts say what is usual.
     """
-    known = _calibration_if_moved(run, tries)
+    known = _calibration_if_moved(run, tries.filter(pc.equal(tries["decision"], "first")))
     if known is None:
         return None
     rows = tries.filter(_is_judged_by(tries, known[1]))
     if rows.num_rows < MIN_OUTPUTS:
         return None
-    return scale_of_run(known[0], _matrix(rows, SOURCE_NAMES), _matrix(rows, _OUTPUT_NAMES))
+    return _scale(known[0], rows.take(pa.array(sample_for_scale(rows.num_rows))))
 
 
-def _calibration_if_moved(run: Run, tries: pa.Table) -> tuple[Calibration, str] | None:
-    firsts = tries.filter(pc.equal(tries["decision"], "first")).select(
-        ["p_source", "p_anomaly", "group"]
-    )
-    if alarm_of(firsts.to_pylist()).state not in ("sources", "both"):
+def _scale(calibration: Calibration, rows: pa.Table) -> RunScale:
+    return scale_of_run(calibration, _matrix(rows, SOURCE_NAMES), _matrix(rows, _OUTPUT_NAMES))
+
+
+def _calibration_if_moved(run: Run, firsts: pa.Table) -> tuple[Calibration, str] | None:
+    if alarm_of_table(firsts).state not in ("sources", "both"):
         return None
     try:
         return load_calibration(str(run.style_path))
@@ -77,20 +96,27 @@ def _calibration_if_moved(run: Run, tries: pa.Table) -> tuple[Calibration, str] 
         return None
 
 
-def relative_to_run(tries: pa.Table, calibration: Calibration, calibration_id: str) -> pa.Table:
-    """`tries` with `p_relative` of the first attempts that were judged by this calibration.
+def relative_to_run(
+    tries: Iterable[pa.Table], calibration: Calibration, calibration_id: str
+) -> pa.Table | None:
+    """`source` and `p_relative` of the first attempts that were judged by this calibration.
 
-    Null for all where there are fewer than 20 of them.
+    None where there are fewer than 20 of them.
     """
-    mask = _is_judged_by(tries, calibration_id).to_numpy()
-    p = np.full(tries.num_rows, np.nan)
-    if mask.sum() >= MIN_OUTPUTS:
-        rows = tries.filter(pa.array(mask))
-        keys = rows["attempt_id"].to_pylist()
-        p[mask] = relative_p(
-            calibration, _matrix(rows, SOURCE_NAMES), _matrix(rows, _OUTPUT_NAMES), keys
-        )
-    return tries.append_column("p_relative", pa.array(p, from_pandas=True))
+    with Spill(_JUDGED) as judged:
+        for rows in tries:
+            mine = rows.filter(_is_judged_by(rows, calibration_id))
+            judged.add(mine.select(_JUDGED.names))
+        if judged.num_rows < MIN_OUTPUTS:
+            return None
+        scale = _scale(calibration, judged.take(sample_for_scale(judged.num_rows)))
+        return pa.concat_tables([_relative(rows, calibration, scale) for rows in judged])
+
+
+def _relative(rows: pa.Table, calibration: Calibration, scale: RunScale) -> pa.Table:
+    matrices = _matrix(rows, SOURCE_NAMES), _matrix(rows, _OUTPUT_NAMES)
+    p = relative_p(calibration, scale, *matrices, rows["attempt_id"].to_pylist())
+    return pa.table({"source": rows["source"], "p_relative": p})
 
 
 def _is_judged_by(tries: pa.Table, calibration_id: str) -> pa.ChunkedArray:
@@ -102,11 +128,6 @@ def _is_judged_by(tries: pa.Table, calibration_id: str) -> pa.ChunkedArray:
         ),
     )
     return pc.fill_null(judged, False)
-
-
-def without_relative(tries: pa.Table) -> pa.Table:
-    """`tries` with `p_relative` null throughout: the photos are those calibrated on."""
-    return tries.append_column("p_relative", pa.nulls(tries.num_rows, pa.float64()))
 
 
 def _matrix(rows: pa.Table, names: tuple[str, ...]) -> np.ndarray:

@@ -21,7 +21,7 @@ from pipelines.judging import (
     unreadable_fields,
 )
 from pipelines.pairs import score_pairs
-from pipelines.parquet import commit_table, read_table
+from pipelines.parquet import columns_of, commit_table, read_table
 from pipelines.placing import first_output
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, first_params, record
@@ -79,7 +79,9 @@ def score(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = Non
 
 def plan_outputs(run: Run) -> pa.Table:
     """The first outputs of the photos that the catalog holds now, a column for each field of FirstOutput."""
-    catalog = read_table(run.folder.catalog, CATALOG)
+    catalog = read_table(
+        run.folder.catalog, columns_of(CATALOG, "source", "sha256", "mode", "group")
+    )
     catalog = catalog.filter(pc.fill_null(pc.not_equal(catalog["mode"], VIDEO), True))
     rows = read_stylized(run.folder, *_COLUMNS, "status")
     rows = rows.filter(pc.equal(rows["status"], "ok")).select(_COLUMNS)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -101,7 +102,7 @@ def plan_rows(
     """As `plan_shards`, of the rows of a table; `committed` has the columns of the key, too."""
     wanted = distinct_rows(items.rows, items.key)
     is_done = pc.is_in(joined(wanted, items.key), value_set=joined(committed, items.key))
-    missing = wanted.filter(pc.invert(is_done))
+    missing = take_rows(wanted, pc.indices_nonzero(pc.invert(is_done)))
     size = slice_size(missing.num_rows, shard_size=shard_size, workers=workers)
     return Plan(
         stage=stage,
@@ -218,8 +219,20 @@ def distinct_rows(table: pa.Table, keys: Sequence[str] = ROW_KEY) -> pa.Table:
     for name in keys:
         column = table[name].take(order).combine_chunks()
         is_new = pc.or_(is_new, pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)))
-    # Only what stays is copied.
-    return table.take(order.filter(pa.concat_arrays([pa.array([True]), is_new])))
+    return take_rows(table, order.filter(pa.concat_arrays([pa.array([True]), is_new])))
+
+
+def take_rows(table: pa.Table, places: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """The rows with these numbers, none of them null; the table itself where that is all of them in order."""
+    if len(places) == table.num_rows:
+        numbers = (
+            places.to_numpy(zero_copy_only=False)
+            if isinstance(places, pa.Array)
+            else places.to_numpy()
+        )
+        if (numbers == np.arange(len(numbers))).all():
+            return table
+    return table.take(places)
 
 
 def row_keys(table: pa.Table, keys: Sequence[str] = ROW_KEY) -> list[Key]:

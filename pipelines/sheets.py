@@ -11,12 +11,14 @@ import pyarrow.compute as pc
 from PIL import Image, ImageDraw, ImageFont
 
 from pipelines import storage, thumbnails
+from pipelines.report_draft import places_evenly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
+    from pipelines.report_draft import Draft
     from pipelines.runs import Run
 
 # Sheets are for a glance. Of a larger run they show an even sample.
@@ -33,13 +35,13 @@ _FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf"
 _MUTED = (119, 113, 106)
 
 
-def write_sheets(run: Run, report: pa.Table) -> None:
+def write_sheets(run: Run, draft: Draft) -> None:
     """Write sheets/flagged-NN.jpg and sheets/ok-NN.jpg; sheets of an earlier report go."""
-    was_flagged = report["was_flagged"]
-    is_ok = pc.fill_null(pc.equal(report["status"], "ok"), False)
+    rows = draft.overview
+    is_ok = pc.fill_null(pc.equal(rows["status"], "ok"), False)
     written = {
-        *_write(run, "flagged", report.filter(pc.and_(was_flagged, pc.is_valid(report["output"])))),
-        *_write(run, "ok", report.filter(is_ok)),
+        *_write(run, "flagged", draft, pc.and_(rows["was_flagged"], rows["output"])),
+        *_write(run, "ok", draft, is_ok),
     }
     if run.folder.sheets.is_dir():
         for path in run.folder.sheets.iterdir():
@@ -47,10 +49,10 @@ def write_sheets(run: Run, report: pa.Table) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _write(run: Run, name: str, rows: pa.Table) -> list[str]:
-    """The sheets of these rows; gives their file names."""
+def _write(run: Run, name: str, draft: Draft, mask: pa.ChunkedArray) -> list[str]:
+    """The sheets of the rows under the mask; gives their file names."""
     per_sheet = _COLUMNS * _ROWS
-    picked = thumbnails.sample_evenly(rows, MAX_SHEETS * per_sheet)
+    picked = draft.take(places_evenly(mask, MAX_SHEETS * per_sheet)).to_pylist()
     names = []
     for start in range(0, len(picked), per_sheet):
         names.append(f"{name}-{start // per_sheet + 1:02}.jpg")

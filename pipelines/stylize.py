@@ -43,6 +43,7 @@ def stylize(
     if not plan.shards:
         return _summary(plan, (), photos, before)
     sweep_temporaries(run.folder.root)
+    give_back()
     failed = run_shards(
         plan, compute, stylize_shard, make_job(run), companion, on_progress=on_progress
     )

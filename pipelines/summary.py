@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from ganst.scoring.run_alarm import RunAlarm, run_alarm
@@ -17,10 +17,10 @@ from pipelines.reviews import ReviewSummary, summarise_reviews
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import pyarrow as pa
     from upath import UPath
 
     from pipelines.progress import StageSummary
+    from pipelines.report_draft import Draft
     from pipelines.runs import Run
 
 # In the order a person reads them. `pending`: not stylized yet, only in a run that is not finished.
@@ -29,6 +29,9 @@ STATUSES = ("ok", "corrected", "flagged", "quarantined", "rejected", "pending")
 # Copies of a photo that the fingerprint takes for two make a twin here and there.
 _FEW_TWINS = 3
 _TWIN_SHARE = 0.01
+_ALARM = pa.schema(
+    [("p_source", pa.float64()), ("p_anomaly", pa.float64()), ("group", pa.string())]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +86,9 @@ class Summary:
         return asdict(self)
 
 
-def summarise(
-    run: Run, report: pa.Table, tries: pa.Table, stages: Sequence[StageSummary] = ()
-) -> Summary:
+def summarise(run: Run, draft: Draft, stages: Sequence[StageSummary] = ()) -> Summary:
     """Counts come from the report; times of this call are added to those in summary.json."""
+    report = draft.overview
     times = merge_times(_read_times(run.folder.summary), stages)
     status = pc.fill_null(report["status"], "pending")
     found = {
@@ -98,7 +100,7 @@ def summarise(
     return Summary(
         style=run.pack.name,
         style_digest=run.pack.digest,
-        calibration_id=_the_last(tries["calibration_id"]),
+        calibration_id=draft.calibration_id,
         alpha=run.config.alpha,
         sources=report.num_rows,
         counts=counts,
@@ -110,25 +112,28 @@ def summarise(
         correction_rate=_share(counts["corrected"], counts["corrected"] + counts["quarantined"]),
         reasons=count_reasons(report.filter(report["was_flagged"])),
         images_per_second=_speed(times.get("stylize")),
-        reviews=summarise_reviews(report, tries),
+        reviews=summarise_reviews(report, draft.firsts),
         stages=times,
-        alarm=_alarm_facts(tries, report, run.config.alpha),
+        alarm=_alarm_facts(draft.firsts, report, run.config.alpha),
     )
 
 
 def alarm_of(firsts: Iterable[Mapping[str, Any]]) -> RunAlarm:
     """The alarm of the rows of a run's first attempts."""
-    rows = list(firsts)
+    return alarm_of_table(pa.Table.from_pylist(list(firsts), schema=_ALARM))
+
+
+def alarm_of_table(firsts: pa.Table) -> RunAlarm:
+    """The same of a table with `p_source`, `p_anomaly` and `group`."""
     p_source, p_anomaly = (
-        np.array([math.nan if row[name] is None else row[name] for row in rows], dtype=float)
-        for name in ("p_source", "p_anomaly")
+        pc.fill_null(firsts[name], math.nan).to_numpy() for name in ("p_source", "p_anomaly")
     )
-    return run_alarm(p_source, p_anomaly, [row["group"] or "" for row in rows])
+    groups = pc.fill_null(firsts["group"], "").combine_chunks().dictionary_encode()
+    return run_alarm(p_source, p_anomaly, groups.indices.to_numpy())
 
 
-def _alarm_facts(tries: pa.Table, report: pa.Table, alpha: float) -> AlarmFacts:
-    firsts = tries.filter(pc.equal(tries["decision"], "first"))
-    alarm = alarm_of(firsts.select(["p_source", "p_anomaly", "group"]).to_pylist())
+def _alarm_facts(firsts: pa.Table, report: pa.Table, alpha: float) -> AlarmFacts:
+    alarm = alarm_of_table(firsts)
     twins = pc.count(report["twin_of"]).as_py()
     stand_out = None
     if pc.count(report["p_relative"]).as_py():
@@ -196,10 +201,6 @@ def count_reasons(report: pa.Table) -> dict[str, int]:
     counts = pc.value_counts(report["reason"].drop_null()).to_pylist()
     ordered = sorted(counts, key=lambda count: (-count["counts"], count["values"]))
     return {count["values"]: count["counts"] for count in ordered}
-
-
-def _the_last(column: pa.ChunkedArray) -> str | None:
-    return pc.max(column).as_py() if pc.count(column).as_py() else None
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -16,30 +16,26 @@ from pipelines.video.digest import digest_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pyarrow as pa
     from upath import UPath
 
+    from pipelines.report_draft import Draft
     from pipelines.reviews import Verdicts
     from pipelines.runs import RunFolder
 
     Row = Mapping[str, Any]
 
 
-def settle_files(folder: RunFolder, report: pa.Table, tries: pa.Table, verdicts: Verdicts) -> None:
-    """Put the image of every reviewed photo where its row of the report says that it lies.
-
-    `tries` has the columns of `reviews.with_verdicts`.
-    """
-    sources = {source for source, _, _ in verdicts}
+def settle_files(folder: RunFolder, draft: Draft, verdicts: Verdicts) -> None:
+    """Put the image of every reviewed photo where its row of the report says that it lies."""
+    sources = sorted({source for source, _, _ in verdicts})
     if not sources:
         return
-    names = ["source", "attempt_id", "output_sha256", "decision", "verdict"]
     refused: dict[str, list[Row]] = {}
-    for attempt in tries.select(names).to_pylist():
+    for attempt in draft.attempts_at(sources).to_pylist():
         if attempt["decision"] == "accepted" and attempt["verdict"] == "bad":
             refused.setdefault(attempt["source"], []).append(attempt)
-    for row in report.to_pylist():
-        if row["source"] in sources and row["output"] is not None:
+    for row in draft.of_sources(sources).to_pylist():
+        if row["output"] is not None:
             _settle(folder, row, refused.get(row["source"], ()))
 
 

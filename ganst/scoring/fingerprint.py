@@ -17,7 +17,7 @@ from scipy.fft import dctn
 from ganst.scoring.canonical import native_light
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -52,22 +52,37 @@ def twins(outputs: Sequence[int], photos: Sequence[int]) -> list[int | None]:
     Every output is compared with the first of each lot of equal pictures that shares a band of bits
     with it: a run of n outputs takes O(n), whether all differ or all are the same.
     """
-    lots: dict[tuple[int, int], list[int]] = {}
+    # By band and its bits the last first one of a lot, by band and output the one before it: as lists
+    # in dicts they would be a gigabyte of a million outputs.
+    last = np.full((_BITS // _BAND, 1 << _BAND), -1, dtype=np.int32)
+    before = np.full((_BITS // _BAND, len(outputs)), -1, dtype=np.int32)
     found: list[int | None] = []
     for index, output in enumerate(outputs):
-        leaders = dict.fromkeys(one for key in _bands(output) for one in lots.get(key, ()))
+        keys = _bands(output)
+        leaders = dict.fromkeys(one for key in keys for one in _lot(last[key], before[key[0]]))
         same = [one for one in leaders if _distance(output, outputs[one]) <= SAME]
         other = (one for one in same if _distance(photos[index], photos[one]) >= OTHER)
         found.append(next(other, None))
         if not same:
-            for key in _bands(output):
-                lots.setdefault(key, []).append(index)
+            for key in keys:
+                before[key[0], index], last[key] = last[key], index
     return found
 
 
-def _bands(value: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, _BITS, _BAND):
-        yield start, value >> start & ((1 << _BAND) - 1)
+def _lot(last: int, before: np.ndarray) -> list[int]:
+    """All that lead up to `last`, the earliest first."""
+    found = []
+    while last >= 0:
+        found.append(int(last))
+        last = before[last]
+    return found[::-1]
+
+
+def _bands(value: int) -> list[tuple[int, int]]:
+    """Number and bits of each band."""
+    return [
+        (start // _BAND, value >> start & ((1 << _BAND) - 1)) for start in range(0, _BITS, _BAND)
+    ]
 
 
 def _distance(a: int, b: int) -> int:

@@ -45,26 +45,29 @@ class RunScale:
         return (residuals - self.middle) / self.spread
 
 
+def sample_for_scale(count: int) -> range:
+    """Which of so many outputs say what is usual in their run: all, or an even sample of 4000 and more."""
+    return range(0, count, max(1, count // _MOST))
+
+
 def scale_of_run(calibration: Calibration, sources: np.ndarray, outputs: np.ndarray) -> RunScale:
     """The scale of a run of source columns `[n, X]` and judged columns `[n, D]`.
 
-    Of more than 4000 rows an even sample is taken. Raises ValueError for fewer than 20.
+    Of many rows a sample is enough (`sample_for_scale`). Raises ValueError for fewer than 20.
     """
-    every = max(1, len(sources) // _MOST)
-    return RunScale.fit(calibration.detector.residuals(sources[::every], outputs[::every]))
+    return RunScale.fit(calibration.detector.residuals(sources, outputs))
 
 
 def relative_p(
-    calibration: Calibration, sources: np.ndarray, outputs: np.ndarray, keys: Sequence[str]
+    calibration: Calibration,
+    scale: RunScale,
+    sources: np.ndarray,
+    outputs: np.ndarray,
+    keys: Sequence[str],
 ) -> np.ndarray:
-    """p-values `[n]` relative to the run of source columns `[n, X]` and judged columns `[n, D]`.
+    """p-values `[n]` relative to the scale of the run; `keys` break ties.
 
-    `keys` break ties. Raises ValueError for fewer than 20 rows.
+    Of source columns `[n, X]` and judged columns `[n, D]`, row by row: a run may be cut into pieces.
     """
-    scale = scale_of_run(calibration, sources, outputs)
-    found = []
-    for start in range(0, len(sources), _MOST):
-        part = slice(start, start + _MOST)
-        residuals = calibration.detector.residuals(sources[part], outputs[part])
-        found.append(calibration.p_values(sources[part], scale.apply(residuals), keys[part]))
-    return np.concatenate(found)
+    residuals = calibration.detector.residuals(sources, outputs)
+    return calibration.p_values(sources, scale.apply(residuals), keys)

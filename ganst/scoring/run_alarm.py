@@ -65,35 +65,44 @@ class RunAlarm:
         return _SENTENCES[self.state]
 
 
-def run_alarm(p_source: np.ndarray, p_anomaly: np.ndarray, groups: Sequence[str]) -> RunAlarm:
+def run_alarm(
+    p_source: np.ndarray, p_anomaly: np.ndarray, groups: Sequence[str] | np.ndarray
+) -> RunAlarm:
     """Test the p-values `[n]` of the first outputs of a run; those that are NaN do not count.
+
+    `groups` are names, or numbers in their place.
 
     The unit is the group, as photos of one shoot are not independent; the photo where there are
     fewer than 8 groups: then the alarm is a hint.
     """
     known = ~(np.isnan(p_source) | np.isnan(p_anomaly))
-    names = np.asarray(groups, dtype=str)[known]
-    is_rough = len(set(names)) < MIN_UNITS
-    units = np.arange(len(names)).astype(str) if is_rough else names
+    names = np.unique(np.asarray(groups)[known], return_inverse=True)[1]
+    is_rough = len(set(names.tolist())) < MIN_UNITS
+    units = np.arange(len(names)) if is_rough else names
     return RunAlarm(
         sources=_moved(p_source[known], units),
         outputs=_moved(p_anomaly[known], units),
-        units=len(set(units)),
+        units=len(set(units.tolist())),
         is_rough=is_rough,
     )
 
 
 def _moved(p: np.ndarray, units: np.ndarray) -> float | None:
-    """Are more units in the lowest quarter of p-values than usual faults put there? Binomial test."""
-    names, index = np.unique(units, return_inverse=True)
-    if len(names) < MIN_UNITS:
+    """Are more units in the lowest quarter of p-values than usual faults put there? Binomial test.
+
+    `units` are numbers from 0: which p-values belong together.
+    """
+    order = np.argsort(units, kind="stable")
+    starts = np.flatnonzero(np.diff(units[order], prepend=-1))
+    if len(starts) < MIN_UNITS:
         return None
     from scipy.stats import binomtest  # half a second, not needed for a run without scores
 
     # The median of dependent p-values, doubled, is one again (Rueger 1978); of one, itself.
-    of_unit = [_combined(p[index == unit]) for unit in range(len(names))]
+    stops = np.append(starts[1:], len(order))
+    of_unit = [_combined(p[order[a:b]]) for a, b in zip(starts, stops, strict=True)]
     small = int(np.sum(np.asarray(of_unit) <= _SMALL))
-    return float(binomtest(small, len(names), _EXPECTED, alternative="greater").pvalue)
+    return float(binomtest(small, len(starts), _EXPECTED, alternative="greater").pvalue)
 
 
 def _combined(p: np.ndarray) -> float:

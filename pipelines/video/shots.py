@@ -1,13 +1,18 @@
 """The committed rows of shots, and the table that a run leaves of them."""
 
-from typing import Any
+from __future__ import annotations
 
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from pipelines.parquet import commit_table, read_parts
-from pipelines.runs import RunFolder
 from pipelines.schema import SHOT_TRIES, SHOTS
 from pipelines.shards import Key, distinct_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipelines.report_draft import Draft
+    from pipelines.runs import RunFolder
 
 PARTS = "shots"
 TRIES = "shot_tries"
@@ -25,10 +30,14 @@ def read_tries(folder: RunFolder) -> dict[Key, dict[str, Any]]:
     return {(row["source"], row["attempt_id"]): row for row in table.to_pylist()}
 
 
-def write_shots(folder: RunFolder, report: pa.Table) -> None:
+def write_shots(folder: RunFolder, draft: Draft) -> None:
     """Write shots.parquet: the shots of the clips that the report is about; none, no file."""
+    shots = read_shots(folder)
+    if not shots.num_rows:
+        return
     keys = ["source", "attempt_id"]
-    shots = read_shots(folder).join(report.select(keys), keys, join_type="left semi")
+    clips = draft.of_sources(shots["source"].to_pylist()).select(keys)
+    shots = shots.join(clips, keys, join_type="left semi")
     if shots.num_rows:
         ordered = shots.sort_by([("source", "ascending"), ("shot", "ascending")])
         commit_table(folder.shots, ordered.select(SHOTS.names).cast(SHOTS).combine_chunks())

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pipelines import schema
 from pipelines.progress import StageSummary
-from pipelines.report import build_report, lineage, write_report
+from pipelines.report import write_report
+from pipelines.report_rows import lineage, report_rows
 from pipelines.reviews import Verdicts, with_verdicts
 from pipelines.runs import Run
 from pipelines.summary import STATUSES, StageTime, merge_times
@@ -58,13 +59,14 @@ def _build(
     verdicts: Verdicts = MappingProxyType({}),
 ) -> pa.Table:
     catalog = as_table([catalog_row(photo) for photo in photos], schema.CATALOG)
-    return build_report(
+    rows, _ = report_rows(
         catalog,
         with_verdicts(as_table(made, schema.STYLIZED), verdicts),
         with_verdicts(lineage(catalog, as_table(tried, schema.attempts_schema())), verdicts),
         style="vangogh",
         style_digest="ab" * 32,
     )
+    return rows
 
 
 def _one(outcome: str) -> SimpleNamespace:

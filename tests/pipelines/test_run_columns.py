@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ganst.scoring.calibration import JUDGED, SOURCE_NAMES
 from pipelines import run_columns, schema
-from pipelines.run_columns import relative_to_run, run_scale, twin_of, without_relative
+from pipelines.run_columns import prints, relative_to_run, run_scale, twin_of
 
 if TYPE_CHECKING:
     import pytest
@@ -38,7 +38,12 @@ class Halves:
 def attempt(number: int, level: float, **fields: object) -> dict[str, object]:
     columns = dict.fromkeys((*SOURCE_NAMES, *(column.name for column in JUDGED)), level)
     columns["c_gms"] = level + 0.01 * number
-    known = {"attempt_id": str(number), "decision": "first", "p_anomaly": 0.01}
+    known = {
+        "source": f"{number}.jpg",
+        "attempt_id": str(number),
+        "decision": "first",
+        "p_anomaly": 0.01,
+    }
     return known | {"calibration_id": _MINE} | columns | fields
 
 
@@ -53,7 +58,7 @@ def strings(*values: str | None) -> pa.ChunkedArray:
 def test_a_twin_is_named_by_its_source_and_what_has_no_print_has_none():
     photos = strings("0" * 16, "f" * 16, None, "0f" * 8)
     outputs = strings("ab" * 8, "ab" * 8, None, "12" * 8)
-    found = twin_of(strings("a.jpg", "b.jpg", "c.jpg", "d.jpg"), photos, outputs)
+    found = twin_of(strings("a.jpg", "b.jpg", "c.jpg", "d.jpg"), prints(photos), prints(outputs))
     assert found.to_pylist() == [None, "a.jpg", None, None]
 
 
@@ -63,21 +68,20 @@ def test_p_relative_is_of_first_attempts_that_this_calibration_judged():
     rows.append(attempt(25, 5.0, decision="refused"))
     rows.append(attempt(26, 5.0, calibration_id="d" * 16))
     rows.append(attempt(27, 5.0, c_gms=None))
-    found = relative_to_run(tries(rows), cast("Calibration", Halves()), _MINE)[
-        "p_relative"
-    ].to_pylist()
-    assert all(p > 0.7 for p in found[:24])
-    assert found[24] < 0.3
-    assert found[25:] == [None, None, None]
+    known = cast("Calibration", Halves()), _MINE
+    for cut in (28, 5):  # slices of the run
+        pieces = [tries(rows[start : start + cut]) for start in range(0, 28, cut)]
+        found = relative_to_run(pieces, *known)
+        assert found is not None
+        assert found["source"].to_pylist() == [f"{number}.jpg" for number in range(25)]
+        p = found["p_relative"].to_pylist()
+        assert all(value > 0.7 for value in p[:24])
+        assert p[24] < 0.3
 
 
 def test_a_small_run_has_no_p_relative():
     rows = [attempt(number, 5.0) for number in range(5)]
-    assert (
-        relative_to_run(tries(rows), cast("Calibration", Halves()), _MINE)["p_relative"].null_count
-        == 5
-    )
-    assert without_relative(tries(rows))["p_relative"].null_count == 5
+    assert relative_to_run([tries(rows)], cast("Calibration", Halves()), _MINE) is None
 
 
 def test_a_run_has_a_scale_of_its_own_where_its_photos_have_moved(monkeypatch: pytest.MonkeyPatch):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ganst.scoring.calibration import JUDGED, SOURCE_NAMES
-from ganst.scoring.relative import MIN_OUTPUTS, RunScale, relative_p
+from ganst.scoring.relative import MIN_OUTPUTS, RunScale, relative_p, scale_of_run
 
 
 def drawn(count: int) -> np.ndarray:
@@ -45,7 +45,8 @@ def test_an_output_that_stands_out_of_a_moved_run_has_the_smallest_p(stand_in):
     keys = [str(index) for index in range(len(outputs))]
     residuals = stand_in.calibration.detector.residuals(sources, outputs)
     plain = stand_in.calibration.p_values(sources, residuals, keys)
-    found = relative_p(stand_in.calibration, sources, outputs, keys)
+    scale = scale_of_run(stand_in.calibration, sources, outputs)
+    found = relative_p(stand_in.calibration, scale, sources, outputs, keys)
     assert np.median(plain) < 0.1
     assert np.median(found) > 0.2
     assert found.argmin() == 3
