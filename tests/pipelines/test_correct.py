@@ -402,7 +402,7 @@ def test_only_the_very_bytes_that_the_network_gave_count_as_restored(damaged_run
     real = candidates.try_candidate
 
     def seen(source, candidate, parent, siblings, bench) -> Verdict:
-        told.append(bench.restored)
+        told.append((bench.restored, bench.rendering is not None))
         refused = replace(bench, alpha=1.0)  # so that the whole ladder is tried
         return real(source, candidate, parent, siblings, refused)
 
@@ -411,7 +411,8 @@ def test_only_the_very_bytes_that_the_network_gave_count_as_restored(damaged_run
     correct(damaged_run, SERIAL)
     rows = attempts(damaged_run)
     assert [row["strategy"] for row in rows["a0.png"][1:2]] == ["rerun_fp32"]
-    assert told.count(True) == 1
+    assert [restored for restored, _ in told].count(True) == 1
+    assert all(has_rendering for _, has_rendering in told)  # what the network makes of the photo
     assert len(told) == len(rows["a0.png"]) + len(rows["b1.png"]) - 2
 
 
