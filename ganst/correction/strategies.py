@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 
 MEGAPIXEL = 1_000_000
-# Work is counted in megapixels through the network in fp32, 0.6 s of CPU time each with the preset `fast`.
-# Judging takes as long on any image: its copies have one size. Most of the refused fail early.
-JUDGING = 1.0
-REFUSING = 0.4
+# Work is counted in megapixels through the network in fp32, 0.55 s of CPU time each with the preset `fast`.
+# Judging takes as long on any image, as its copies have one size; reading and writing are counted in. Most of
+# the refused fail early.
+JUDGING = 1.2
+REFUSING = 0.5
 OF_FP32 = {"fp32": 1.0, "bf16": 0.45}  # what the same takes in that precision
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from ganst.correction.ladder import STRATEGIES, ladder, parameters, work_of
 from ganst.correction.retouching import StrengthBlend
-from ganst.correction.strategies import OF_FP32, Rerun, RerunAsBefore
+from ganst.correction.strategies import JUDGING, OF_FP32, Rerun, RerunAsBefore
 from ganst.correction.tuning import FineTuned
 from ganst.scoring.faults import FAULTS
 
@@ -93,7 +93,7 @@ def test_no_try_takes_more_than_was_set_aside_for_it_and_a_refused_one_takes_les
 def test_judging_and_training_take_as_long_on_a_small_image_as_on_a_large_one():
     for strategy in STRATEGIES:
         small, large = (strategy.work(pixels) for pixels in (1, 4_000_000))
-        assert small == pytest.approx(13 if strategy.name == "fine_tuned" else 1, abs=1e-3)
+        assert small == pytest.approx(JUDGING + 12 * (strategy.name == "fine_tuned"), abs=1e-3)
         assert large > small + 3.9 * OF_FP32[strategy.precision]
 
 
