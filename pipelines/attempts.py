@@ -14,9 +14,12 @@ from pipelines.schema import attempts_schema
 from pipelines.shards import ROW_KEY, Key, distinct_rows, row_keys
 
 
-def read_attempts(folder: RunFolder) -> pa.Table:
-    """All committed attempts, one row per (source, attempt_id), sorted."""
-    return distinct_rows(read_parts(folder.attempts, attempts_schema()))
+def read_attempts(folder: RunFolder, *names: str) -> pa.Table:
+    """All committed attempts, one row per (source, attempt_id), sorted; of all columns, or of these."""
+    schema = attempts_schema()
+    return distinct_rows(
+        read_parts(folder.attempts, columns_of(schema, *names) if names else schema)
+    )
 
 
 def committed_attempts(folder: RunFolder) -> set[Key]:
@@ -26,13 +29,13 @@ def committed_attempts(folder: RunFolder) -> set[Key]:
 
 def attempt_keys(folder: RunFolder) -> pa.Table:
     """The same as a table; no more than that is read."""
-    return distinct_rows(read_parts(folder.attempts, columns_of(attempts_schema(), *ROW_KEY)))
+    return read_attempts(folder, *ROW_KEY)
 
 
-def attempts_by_source(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:
-    """Rows of each source in the order they were made."""
+def attempts_by_source(folder: RunFolder, *names: str) -> dict[str, list[dict[str, Any]]]:
+    """Rows of each source in the order they were made; with all fields, or with these."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in read_attempts(folder).to_pylist():
+    for row in read_attempts(folder, *names).to_pylist():
         found[row["source"]].append(row)
     return {
         source: sorted(rows, key=lambda row: row["attempt_no"]) for source, rows in found.items()

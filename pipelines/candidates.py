@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ganst.correction.acceptance import Verdict, try_candidate
 from ganst.correction.bench import Bench, Parent
 from ganst.correction.ladder import parameters
-from ganst.correction.strategies import MEGAPIXEL, NotApplicableError, Restyling, Subject
+from ganst.correction.strategies import MEGAPIXEL, NotApplicableError, Rerun, Restyling, Subject
 from ganst.scoring.calibration import Judgement
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import SCORER_VERSION
@@ -48,6 +48,7 @@ class FlaggedImage:
     refused: frozenset[str] = frozenset()  # attempts that passed, and a person found bad
     forced: bool = False  # a person found the first output bad
     damaged: bool = False  # the file is not what the network gave: making it anew is enough
+    written: str | None = None  # digest of what the network gave, where it is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,11 @@ class Candidate:
 
     data: bytes
     pixels: Tensor
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +95,16 @@ def try_ladder(
     compared = cache(lambda: read_pairs(image.others[:_COMPARED], job, folder))
     good = cache(lambda: compared() + read_pairs(image.others[_COMPARED:], job, folder))
     subject = Subject(source=photo.pixels, flagged=parent.pixels, good=good)
+    rendering = None if image.damaged else parent.pixels
     for index, (key, strategy) in enumerate(image.steps):
         try:
             candidate = _make(strategy, subject, photo, image.row["output"], job)
             bench = _bench(key, strategy, compared(), job)
+            if image.damaged and candidate.sha256 == image.written:
+                bench = replace(bench, restored=True)
+            if isinstance(strategy, Rerun):
+                rendering = candidate.pixels
+            bench = replace(bench, rendering=rendering)
             verdict = try_candidate(photo.pixels, candidate.pixels, parent, siblings, bench)
         except (UnstylizableImageError, UnsupportedImageError, NotApplicableError) as error:
             yield Tried(row=_refused_row(image, index, str(error)))
@@ -197,7 +209,7 @@ def _row(
         | verdict.columns
         | judged
         | {
-            "output_sha256": hashlib.sha256(candidate.data).hexdigest(),
+            "output_sha256": candidate.sha256,
             "score_status": "scored",
             "flagged": flagged,
             "decision": decision,

@@ -6,8 +6,8 @@ next call does it again, with the same outcome.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from pipelines.attempts import table_of
@@ -28,10 +28,12 @@ from pipelines.correction_budget import (
     Allowance,
     allowance,
     budget,
-    in_waves,
+    next_wave,
+    size_of_wave,
     worst_first,
 )
 from pipelines.correction_plan import (
+    CURRENT,
     current_attempts,
     is_settled,
     key_of_image,
@@ -115,20 +117,22 @@ def _work_through(
     compute: ComputeConfig,
     on_progress: OnProgress | None,
 ) -> Work:
-    """Wave by wave, each with what the rows of those before it leave."""
-    work, reached = Work(), 0
+    """Wave by wave, each with what the rows of those before it leave; one cluster for all of them."""
+    work, reached, made = Work(), 0, _tries(run)
     job = _job_of(run) if images else outputs_job(run)
-    with _cluster_for(images, current_attempts(run), compute) as shared:
-        for wave in in_waves(images):
-            attempts = current_attempts(run)
-            left = allowance(images[:reached], attempts, allowed)
-            if left.spent >= allowed:
-                break
-            reached += len(wave)
-            trimmed = [image for image in map(left.trims, wave) if image.steps]
-            work.failed += _run_wave(run, trimmed, attempts, job, shared, on_progress)
-            work.tried += trimmed
-    left = allowance(images, current_attempts(run))
+    size = size_of_wave(len(images))
+    with ExitStack() as running:
+        shared = None
+        while reached < len(images):
+            left = allowance(images[:reached], made, allowed)
+            num, wave = next_wave(images[reached:], left, size)
+            reached += num
+            if shared is None and not all(is_settled(image, made) for image in wave):
+                shared = running.enter_context(shared_cluster(compute))
+            work.failed += _run_wave(run, wave, made, job, shared or compute, on_progress)
+            work.tried += wave
+            made = _tries(run)
+    left = allowance(images, made)
     work.notes = _notes(left, len(images) - len(work.tried), allowed)
     return work
 
@@ -143,17 +147,9 @@ def _job_of(run: Run) -> OutputsJob:
     return replace(outputs_job(run), run_scale=run_scale(run, table_of(firsts)))
 
 
-@contextmanager
-def _cluster_for(
-    images: Sequence[FlaggedImage], attempts: Mapping[str, list[Row]], compute: ComputeConfig
-) -> Iterator[ComputeConfig]:
-    """One cluster for more than one wave of work; `run_shards` starts none where there is none."""
-    is_done = all(is_settled(image, attempts) for image in images)
-    if is_done or len(in_waves(images)) == 1:
-        yield compute
-        return
-    with shared_cluster(compute) as shared:
-        yield shared
+def _tries(run: Run) -> dict[str, list[Row]]:
+    """What the budget and the end of a ladder are told by, read anew after every wave."""
+    return current_attempts(run, *CURRENT, "strategy", "precision", "decision")
 
 
 def _run_wave(

@@ -1,8 +1,9 @@
 """How much correction a run gets: the worst images first, until a share of the run's work is spent.
 
-Images are taken in waves of a fixed size. What a wave may still do follows from the rows of the waves
-before it and from nothing else: not from the clock, nor from the number of workers, nor from how
-often the run was interrupted. So the end state is the same however a run gets there.
+Images are taken in waves. A wave holds no more tries than the rest of the budget covers if all of them
+are made and judged in full; what fewer tries leave is for the waves after it. What a wave holds follows
+from the rows of the waves before it and from nothing else: not from the clock, nor from the number of
+workers, nor from how often the run was interrupted. So the end state is the same however a run gets there.
 """
 
 import math
@@ -11,15 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ganst.correction.ladder import work_of
-from ganst.correction.strategies import MEGAPIXEL, Restyling
+from ganst.correction.strategies import MEGAPIXEL, OF_FP32
 from pipelines.candidates import FlaggedImage, Row
 
 CORRECTION_SHARE = 0.25  # of the work of stylizing the run
 # Work is counted in megapixels through the network in fp32, which is what a try takes.
 SMALLEST_BUDGET = 100.0  # a small run tries everything on its few images
-_OF_FP32 = {"fp32": 1.0, "bf16": 0.5}  # what stylizing in that precision takes
-WAVE = 32  # images, and of a run with few flagged ones an eighth of those
-_SMALLEST_WAVE = 4
+WAVE = 32  # images at most, and of a run with many flagged ones a sixteenth of those
+_WAVES = 16
 FAILURES_IN_A_ROW = 30  # after which a strategy is switched off
 
 Attempts = Mapping[str, Sequence[Row]]
@@ -37,12 +37,14 @@ class Allowance:
     left: float = math.inf
 
     def trims(self, image: FlaggedImage) -> FlaggedImage:
-        """The image with the steps that are still to be tried, and that the rest of the budget covers."""
-        steps = tuple(step for step in image.steps if self._allows(step[1], image.pixels))
-        return replace(image, steps=steps)
-
-    def _allows(self, strategy: Restyling, pixels: int) -> bool:
-        return strategy.name not in self.switched_off and strategy.work(pixels) <= self.left
+        """The image with the steps that were not switched off, as many as the rest of the budget covers."""
+        steps, left = [], self.left
+        for key, strategy in image.steps:
+            work = strategy.work(image.pixels)
+            if strategy.name not in self.switched_off and work <= left:
+                steps.append((key, strategy))
+                left -= work
+        return replace(image, steps=tuple(steps))
 
 
 def worst_first(images: Iterable[FlaggedImage]) -> list[FlaggedImage]:
@@ -58,15 +60,39 @@ def worst_first(images: Iterable[FlaggedImage]) -> list[FlaggedImage]:
     return sorted(images, key=badness)
 
 
-def in_waves(images: Sequence[FlaggedImage]) -> list[Sequence[FlaggedImage]]:
-    """Slices of a size that the number of images decides: the budget is looked at between them."""
-    size = min(WAVE, max(len(images) // 8, _SMALLEST_WAVE))
-    return [images[start : start + size] for start in range(0, len(images), size)]
+def size_of_wave(num_images: int) -> int:
+    """How many images of so many a wave has at most: what keeps failing is seen between waves."""
+    return max(WAVE, num_images // _WAVES)
+
+
+def next_wave(
+    images: Sequence[FlaggedImage], left: Allowance, size: int
+) -> tuple[int, list[FlaggedImage]]:
+    """How many of `images` come next, and those of them on which something is to be tried.
+
+    An image whose ladder the budget would cut short has a wave of its own: those before it may leave
+    more than was set aside for them. One whose first try is too dear is passed over.
+    """
+    wave: list[FlaggedImage] = []
+    for place, image in enumerate(images):
+        whole = replace(left, left=math.inf).trims(image)
+        trimmed = left.trims(image)
+        if wave and (len(wave) == size or trimmed.steps != whole.steps):
+            return place, wave
+        if trimmed.steps:
+            wave.append(trimmed)
+            left = replace(left, left=left.left - most_work(trimmed))
+    return len(images), wave
+
+
+def most_work(image: FlaggedImage) -> float:
+    """What the tries on an image take if all are made and judged in full."""
+    return sum(strategy.work(image.pixels) for _, strategy in image.steps)
 
 
 def budget(pixels: int, precision: str, share: float = CORRECTION_SHARE) -> float:
     """What corrections may cost of a run with so many pixels of output; nothing with a share of 0."""
-    stylizing = _OF_FP32[precision] * pixels / MEGAPIXEL
+    stylizing = OF_FP32[precision] * pixels / MEGAPIXEL
     return max(share * stylizing, SMALLEST_BUDGET) if share else 0.0
 
 
@@ -78,9 +104,9 @@ def allowance(
     switched_off, spent = set(), 0.0
     for image in before:
         for row in _tries(image, attempts):
-            name = row["strategy"]
-            spent += work_of(name, image.pixels)
-            failures[name] = 0 if row["decision"] == "accepted" else failures[name] + 1
+            name, accepted = row["strategy"], row["decision"] == "accepted"
+            spent += work_of(name, row["precision"], image.pixels, accepted=accepted)
+            failures[name] = 0 if accepted else failures[name] + 1
             if failures[name] >= FAILURES_IN_A_ROW:
                 switched_off.add(name)
     return Allowance(

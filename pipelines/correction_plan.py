@@ -1,7 +1,7 @@
 """What there is to correct in a run: flagged first outputs, each with its ladder."""
 
 from bisect import bisect_right
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -21,20 +21,25 @@ from pipelines.shards import Key
 from pipelines.stylized import read_stylized
 from pipelines.video.signature import VIDEO
 
+# What tells whether an attempt is one on the photo as it is now, and its place among them.
+CURRENT = ("source", "source_sha256", "attempt_id", "attempt_no", "scorer_version")
 MAX_ATTEMPTS = 5  # of an image, the first one included
 # Good outputs that an image is given: to compare with, and to learn the colours of the style from.
 NUM_OTHERS = 8
 
 
-def current_attempts(run: Run, *, clips: bool = False) -> dict[str, list[Row]]:
-    """The attempts on the photos, or on the clips, as the catalog knows them now, by source."""
+def current_attempts(run: Run, *names: str, clips: bool = False) -> dict[str, list[Row]]:
+    """The attempts on the photos, or on the clips, as the catalog knows them now, by source.
+
+    With all fields, or with those of `names`, which begin with `CURRENT`.
+    """
     catalog = {
         row["source"]: row["sha256"]
         for row in read_table(run.folder.catalog, CATALOG).to_pylist()
         if (row["mode"] == VIDEO) == clips
     }
     found = {}
-    for source, rows in attempts_by_source(run.folder).items():
+    for source, rows in attempts_by_source(run.folder, *names).items():
         now = [
             row
             for row in rows
@@ -78,11 +83,16 @@ def plan_corrections(
 
 
 def _plan_image(
-    run: Run, rows: list[Row], verdicts: Verdicts, written: Container[str], others: tuple[Row, ...]
+    run: Run,
+    rows: list[Row],
+    verdicts: Verdicts,
+    written: Mapping[str, str],
+    others: tuple[Row, ...],
 ) -> FlaggedImage:
     first = rows[0]
-    tried = _ladder(run, first)
-    if first["output_sha256"] in written:
+    damaged = first["output_sha256"] != written.get(first["source"])
+    tried = _ladder(run, first, damaged=damaged)
+    if not damaged:
         tried = tuple(step for step in tried if not _is_the_same_again(run, step))
     tried = tried[: MAX_ATTEMPTS - 1]
     steps = tuple((_attempt_id(run, first, strategy), strategy) for strategy in tried)
@@ -92,7 +102,8 @@ def _plan_image(
         others=others,
         refused=frozenset(key for key, _ in steps if _is_refused(rows, key, verdicts)),
         forced=key_of(first) in verdicts,
-        damaged=first["output_sha256"] not in written,
+        damaged=damaged,
+        written=written.get(first["source"]),
     )
 
 
@@ -120,9 +131,10 @@ def _others(source: str, good: Sequence[str], firsts: Mapping[str, Row]) -> tupl
     return tuple(firsts[name] for name in names if name != source)[:NUM_OTHERS]
 
 
-def _digests_of(made: pa.Table) -> frozenset[str]:
-    """Digests of outputs as the network gave them: what has another one was damaged since."""
-    return frozenset(made["output_sha256"].drop_null().to_pylist())
+def _digests_of(made: pa.Table) -> dict[str, str]:
+    """Digest of each source's output as the network gave it: what has another one was damaged since."""
+    rows = made.select(["source", "output_sha256"]).drop_null().to_pylist()
+    return {row["source"]: row["output_sha256"] for row in rows}
 
 
 def stylized_pixels(made: pa.Table) -> int:
@@ -153,8 +165,8 @@ def _attempt_id(run: Run, row: Row, strategy: Restyling) -> str:
     )
 
 
-def _ladder(run: Run, row: Row) -> tuple[Restyling, ...]:
-    return ladder(row["reason"], run.pack.checkpoints)
+def _ladder(run: Run, row: Row, *, damaged: bool) -> tuple[Restyling, ...]:
+    return ladder(row["reason"], run.pack.checkpoints, run.precision, damaged=damaged)
 
 
 def _is_calibrated(run: Run) -> bool:

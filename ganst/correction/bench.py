@@ -38,7 +38,9 @@ class Bench:
     `others`: other photos of the run and their good outputs, any sizes; the first output serves as
     a decoy. `recompress`: write as JPEG 95, read back; `key`: breaks ties of p-values; `ignored`:
     families of columns that made the candidate, which therefore prove nothing. `run_scale`: what
-    is usual in this run, where its photos are unlike those calibrated on.
+    is usual in this run, where its photos are unlike those calibrated on. `restored`: the candidate has
+    the very bytes that the network first gave, which were damaged since: nothing was chosen.
+    `rendering`: what the network makes of the photo, where that is at hand.
     """
 
     calibration: Calibration
@@ -48,6 +50,8 @@ class Bench:
     key: str
     ignored: tuple[str, ...] = ()
     run_scale: RunScale | None = None
+    restored: bool = False
+    rendering: Tensor | None = None
 
     def judge(self, columns: Mapping[str, float]) -> Judgement:
         """A judgement in which the ignored columns have no say; all others count for more."""

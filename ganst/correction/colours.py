@@ -30,7 +30,7 @@ class CheckpointColours(Restyling):
     """The strokes of one checkpoint in the colours that another one gives the same photo."""
 
     name: ClassVar[str] = "checkpoint_colours"
-    cost: ClassVar[float] = 3.0
+    runs: ClassVar[float] = 2.2
     colours_of: str = "early"
 
     @property
@@ -49,7 +49,7 @@ class ExpectedColours(Restyling):
     """The network's strokes in the colours that good outputs of the run have, given their photos."""
 
     name: ClassVar[str] = "expected_colours"
-    cost: ClassVar[float] = 2.5
+    runs: ClassVar[float] = 1.4
 
     def produce(self, subject: Subject, stylist: Stylist) -> Tensor:
         """One run; a quadratic map from photo to output colours is learnt from the good ones."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ganst.correction.colours import CheckpointColours, ExpectedColours
 from ganst.correction.regions import RegionRepair
 from ganst.correction.retouching import RestoredStructure, StrengthBlend
 from ganst.correction.strategies import (
+    JUDGING,
+    REFUSING,
     BestCheckpoint,
     OtherCheckpoint,
     Rerun,
+    RerunAsBefore,
     Restyling,
     SecondPass,
     ShiftAverage,
@@ -26,6 +29,7 @@ _TO_CONTENT, _TO_STYLE = FineTuned(towards="content"), FineTuned(towards="style"
 
 STRATEGIES: tuple[Restyling, ...] = (
     _RERUN,
+    RerunAsBefore(),
     _OTHER,
     _BEST,
     _AVERAGE,
@@ -46,8 +50,8 @@ _LADDERS: dict[str, tuple[Restyling, ...]] = {
     "passthrough": (_RERUN, _OTHER, _SECOND, _TO_STYLE),
     "blur": (_RERUN, _STRUCTURE, _OTHER, _BEST, _TO_CONTENT),
     "wrong_image": (_RERUN, _BLEND, _OTHER, _BEST, _TO_CONTENT),
-    "color_cast": (_RERUN, _EXPECTED, _OTHER, _COLOURS),
-    "exposure": (_RERUN, _EXPECTED, _OTHER, _COLOURS),
+    "color_cast": (_RERUN, _COLOURS, _EXPECTED, _OTHER),
+    "exposure": (_RERUN, _COLOURS, _EXPECTED, _OTHER),
     "inverted": (_RERUN, _EXPECTED, _OTHER, _BEST),
     "blob": (_RERUN, _OTHER, _REGION, _AVERAGE),
     "blank": (_RERUN, _OTHER, _REGION, _AVERAGE),
@@ -56,17 +60,28 @@ _LADDERS: dict[str, tuple[Restyling, ...]] = {
 }
 
 
-def ladder(reason: str | None, checkpoints: tuple[str, ...]) -> tuple[Restyling, ...]:
-    """Strategies for a reason in the order to try them: cheapest first.
+def ladder(
+    reason: str | None,
+    checkpoints: tuple[str, ...],
+    precision: str = "fp32",
+    *,
+    damaged: bool = False,
+) -> tuple[Restyling, ...]:
+    """Strategies for a reason in the order to try them: most successes for their cost first.
 
     Those that need a checkpoint the style does not have are left out; where there is no early one,
-    the best one takes its place.
+    the best one takes its place. `precision`: the run's own, which is the cheaper one where it is not
+    fp32; `damaged`: the file is not what the network gave, so that a run like the first one mends it.
     """
     wanted = _LADDERS.get(reason or "unknown", _DEFAULT)
     if "early" not in checkpoints and _BEST not in wanted:
         wanted = tuple(_BEST if step is _OTHER else step for step in wanted)
     usable = (step for step in wanted if set(step.checkpoints) <= set(checkpoints))
-    return tuple(sorted(usable, key=lambda step: step.cost))
+    steps = tuple(step.in_precision(precision) for step in usable)
+    if damaged and precision != _RERUN.precision:
+        again = RerunAsBefore(precision=precision)
+        steps = tuple(again if step is _RERUN else step for step in steps)
+    return steps
 
 
 def parameters(strategy: Restyling) -> dict[str, Any]:
@@ -74,6 +89,7 @@ def parameters(strategy: Restyling) -> dict[str, Any]:
     return asdict(strategy)
 
 
-def work_of(name: str, pixels: int) -> float:
-    """What a try of the strategy of that name on so many pixels costs: see `Restyling.work`."""
-    return _BY_NAME[name].work(pixels)
+def work_of(name: str, precision: str, pixels: int, *, accepted: bool) -> float:
+    """What a try of the strategy of that name on so many pixels took: see `Restyling.making`."""
+    judging = JUDGING if accepted else REFUSING
+    return replace(_BY_NAME[name], precision=precision).making(pixels) + judging

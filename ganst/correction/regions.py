@@ -36,7 +36,7 @@ class RegionRepair(Restyling):
     """
 
     name: ClassVar[str] = "region_repair"
-    cost: ClassVar[float] = 3.0
+    runs: ClassVar[float] = 2.5
 
     def produce(self, subject: Subject, stylist: Stylist) -> Tensor:
         """One run to three, each as a whole: norms taken of a region alone give it other colours."""

@@ -37,7 +37,7 @@ class RestoredStructure(Restyling):
     """
 
     name: ClassVar[str] = "restored_structure"
-    cost: ClassVar[float] = 2.3
+    runs: ClassVar[float] = 1.4
     sigma: float = 10.0  # pixels over which the linear function is fitted
     epsilon: float = 40.0  # squared levels under which the photo counts as flat
     largest_change: float = 40.0  # levels
@@ -68,7 +68,7 @@ class StrengthBlend(Restyling):
     """
 
     name: ClassVar[str] = "strength_blend"
-    cost: ClassVar[float] = 2.2
+    runs: ClassVar[float] = 1.3
     strength: float = 0.8
 
     def __post_init__(self) -> None:

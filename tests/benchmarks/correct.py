@@ -13,6 +13,7 @@ Every stage runs in this process, on one thread. `strategies.py` compares strate
 """
 
 import argparse
+import importlib
 import random
 import tempfile
 import time
@@ -91,6 +92,7 @@ def measure(
 ) -> tuple[pd.DataFrame, float]:
     """Columns kind, source, was_flagged, status, before, after (distances to the clean twin); cost."""
     ingest(run, _SERIAL)
+    importlib.import_module("scipy.stats")  # a second that a large run does not notice
     stylize_s = _cpu_s(lambda: stylize(run, _SERIAL))
     names = {row.source: row.output for row in _table(run.folder.catalog) if row.status == "ok"}
     kinds = choose_kinds(sorted(names), share, wanted)

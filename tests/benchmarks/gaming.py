@@ -67,7 +67,7 @@ def game(style: str, photos: Sequence[Tensor], seed: int) -> None:
         score = partial(_anomaly, found[0], photo)
         bad = bad_candidates(photo, output, others[0][1], score, seed=seed)
         parents = [_parent(found[0], photo, flagged) for flagged in (255 - output, photo)]
-        offer = partial(_offer, found[0], photo, others=others)
+        offer = partial(_offer, found[0], photo, output=output, others=others)
         for parent in parents:
             good[offer(output, parent).accepted] += 1
         for kind, made in bad:
@@ -101,10 +101,16 @@ def _offer(
     photo: Tensor,
     candidate: Tensor,
     parent: Parent,
+    output: Tensor,
     others: Sequence[tuple[Tensor, Tensor]],
 ) -> Verdict:
     bench = Bench(
-        calibration=calibration, alpha=0.05, others=others, recompress=_recompressed, key="key"
+        calibration=calibration,
+        alpha=0.05,
+        others=others,
+        recompress=_recompressed,
+        key="key",
+        rendering=output,
     )
     return try_candidate(photo, candidate, parent, (), bench)
 

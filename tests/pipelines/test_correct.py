@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from ganst.correction.acceptance import Verdict
 from ganst.correction.strategies import ShiftAverage
 from ganst.models.stylepack import StylePack
 from ganst.scoring.calibration import JUDGED
 from ganst.scoring.relative import RunScale
+from pipelines import candidates, correction_budget, correction_plan, placing
 from pipelines import correct as correct_module
-from pipelines import correction_budget, correction_plan, placing
 from pipelines.attempts import read_attempts
 from pipelines.candidates import Tried, better, read_pairs
 from pipelines.config import ComputeConfig
@@ -25,6 +26,7 @@ from pipelines.reviews import read_verdicts
 from pipelines.runs import Run
 from pipelines.score import score
 from pipelines.stylize import stylize
+from pipelines.stylized import read_stylized
 from tests.pipelines.correct_driver import negative_decode
 from tests.pipelines.photo_folders import make_run, tree
 from tests.pipelines.scenes import make_scenes
@@ -226,7 +228,9 @@ def test_after_a_person_refused_a_correction_the_ladder_goes_on_behind_it(damage
     refused = delivered(damaged_run, "images")["a0.png"]
     ladder = correction_plan._ladder
     monkeypatch.setattr(
-        correction_plan, "_ladder", lambda run, row: (*ladder(run, row)[:1], ShiftAverage())
+        correction_plan,
+        "_ladder",
+        lambda run, row, **how: (*ladder(run, row, **how)[:1], ShiftAverage()),
     )
     say(damaged_run, "a0.png", "bad")
     assert "a0.png" not in delivered(damaged_run, "images")
@@ -255,7 +259,7 @@ def test_what_is_as_the_network_wrote_it_is_not_run_again_in_the_same_way(damage
         image.row["source"]: image.steps[0][1].name
         for image in plan_corrections(halved, current_attempts(halved), verdicts)
     }
-    assert planned == {"a0.png": "rerun_fp32", "b1.png": "rerun_fp32"}
+    assert planned == {"a0.png": "rerun", "b1.png": "rerun_fp32"}
 
 
 def test_an_image_is_compared_with_good_outputs_of_other_photos(damaged_run):
@@ -354,7 +358,9 @@ def test_a_suggestion_that_a_person_takes_is_delivered_and_left_alone(damaged_ru
         assert correct(damaged_run, SERIAL, share=10.0).total == 0
     ladder = correction_plan._ladder
     monkeypatch.setattr(
-        correction_plan, "_ladder", lambda run, row: (*ladder(run, row), ShiftAverage())
+        correction_plan,
+        "_ladder",
+        lambda run, row, **how: (*ladder(run, row, **how), ShiftAverage()),
     )
     assert correct(damaged_run, SERIAL).total == 0
     assert delivered(damaged_run, "images")["a0.png"] == kept
@@ -389,6 +395,39 @@ def test_workers_are_told_what_is_usual_in_a_run_whose_photos_have_moved(damaged
     rerun = attempts(damaged_run)["a0.png"][1]
     assert rerun["decision"] != "accepted"
     assert "stands out among the outputs of this run" in rerun["decision_reason"]
+
+
+def test_only_the_very_bytes_that_the_network_gave_count_as_restored(damaged_run, monkeypatch):
+    told = []
+    real = candidates.try_candidate
+
+    def seen(source, candidate, parent, siblings, bench) -> Verdict:
+        told.append((bench.restored, bench.rendering is not None))
+        refused = replace(bench, alpha=1.0)  # so that the whole ladder is tried
+        return real(source, candidate, parent, siblings, refused)
+
+    monkeypatch.setattr(candidates, "try_candidate", seen)
+    say(damaged_run, "b1.png", "bad")
+    correct(damaged_run, SERIAL)
+    rows = attempts(damaged_run)
+    assert [row["strategy"] for row in rows["a0.png"][1:2]] == ["rerun_fp32"]
+    assert [restored for restored, _ in told].count(True) == 1
+    assert all(has_rendering for _, has_rendering in told)  # what the network makes of the photo
+    assert len(told) == len(rows["a0.png"]) + len(rows["b1.png"]) - 2
+
+
+def test_outputs_that_changed_places_are_known_as_damaged(tmp_path, calibrated_pack):
+    run = scored_run(tmp_path, calibrated_pack, damaged=())
+    made = read_stylized(run.folder).to_pylist()
+    digests = {row["source"]: row["output_sha256"] for row in made}
+    rows = current_attempts(run)
+    for one, other in (("a0.png", "b1.png"), ("b1.png", "a0.png")):
+        rows[one][0] |= {"output_sha256": digests[other], "flagged": True}
+    planned = plan_corrections(run, rows)
+    assert {image.row["source"]: image.damaged for image in planned} == {
+        "a0.png": True,
+        "b1.png": True,
+    }
 
 
 def test_a_file_that_is_not_what_the_network_gave_is_known_as_damaged(damaged_run):

@@ -1,7 +1,13 @@
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 
-from ganst.correction.strategies import OtherCheckpoint, Rerun
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganst.correction.strategies import MEGAPIXEL, REFUSING, OtherCheckpoint, Rerun
 from ganst.correction.tuning import FineTuned
 from pipelines.candidates import FlaggedImage, Row
 from pipelines.correction_budget import (
@@ -9,7 +15,8 @@ from pipelines.correction_budget import (
     WAVE,
     allowance,
     budget,
-    in_waves,
+    next_wave,
+    size_of_wave,
     worst_first,
 )
 
@@ -28,7 +35,13 @@ def tries(flagged: FlaggedImage, *decisions: str) -> list[Row]:
     """Its first row, and one row for each of its first steps."""
     first = {"attempt_id": "first", "attempt_no": 1, "strategy": None, "decision": "first"}
     made = [
-        {"attempt_id": key, "attempt_no": 2 + n, "strategy": step.name, "decision": decision}
+        {
+            "attempt_id": key,
+            "attempt_no": 2 + n,
+            "strategy": step.name,
+            "precision": step.precision,
+            "decision": decision,
+        }
         for n, ((key, step), decision) in enumerate(zip(flagged.steps, decisions, strict=False))
     ]
     return [first, *made]
@@ -47,25 +60,76 @@ def test_the_worst_come_first_and_a_persons_word_before_them():
     assert order == ["d", "e", "c", "aa", "b", "a"]
 
 
-def test_waves_hold_every_image_once_whatever_there_is():
-    for number in (0, 1, WAVE, WAVE + 1, 3 * WAVE):
-        images = [image() for _ in range(number)]
-        waves = in_waves(images)
-        assert [flagged for wave in waves for flagged in wave] == images
-        assert all(0 < len(wave) <= WAVE for wave in waves)
+def in_waves(
+    images: Sequence[FlaggedImage], allowed: float, outcome: Callable[[FlaggedImage], list[Row]]
+) -> tuple[list[list[FlaggedImage]], float]:
+    """All waves where every image comes to the `outcome`, and what is spent in the end."""
+    attempts: dict[str, list[Row]] = {}
+    waves, reached = [], 0
+    while reached < len(images):
+        left = allowance(images[:reached], attempts, allowed)
+        num, wave = next_wave(images[reached:], left, size_of_wave(len(images)))
+        assert num > 0
+        reached += num
+        waves.append(wave)
+        attempts |= {flagged.row["source"]: outcome(flagged) for flagged in wave}
+    return waves, allowance(images, attempts).spent
 
 
-def test_few_images_go_in_small_waves_so_that_the_budget_is_looked_at_in_time():
-    assert [len(wave) for wave in in_waves([image() for _ in range(10)])] == [4, 4, 2]
-    assert {len(wave) for wave in in_waves([image() for _ in range(10 * WAVE)])} == {WAVE}
+def refused(flagged: FlaggedImage) -> list[Row]:
+    return tries(flagged, *(["refused"] * len(flagged.steps)))
+
+
+def all_but_the_last_refused(flagged: FlaggedImage) -> list[Row]:
+    return tries(flagged, *(["refused"] * (len(flagged.steps) - 1)), "accepted")
+
+
+@pytest.mark.parametrize("number", [0, 1, WAVE, WAVE + 1, 40 * WAVE])
+def test_waves_hold_every_image_once_whatever_there_is(number):
+    images = [image() for _ in range(number)]
+    waves, _ = in_waves(images, math.inf, lambda flagged: tries(flagged, "accepted"))
+    assert [flagged for wave in waves for flagged in wave] == images
+    assert all(0 < len(wave) <= size_of_wave(number) for wave in waves)
+    assert len(waves) <= max(math.ceil(number / WAVE), 1) <= number + 1
+    assert len(waves) <= 17
+
+
+@given(
+    st.lists(st.integers(10_000, 20_000_000), max_size=80),
+    st.floats(0, 400),
+    st.sampled_from([refused, all_but_the_last_refused]),
+)
+def test_no_wave_goes_over_the_budget_whatever_becomes_of_its_tries(sizes, allowed, outcome):
+    images = [replace(image(), pixels=pixels) for pixels in sizes]
+    waves, spent = in_waves(images, allowed, outcome)
+    assert spent <= allowed + 1e-9
+    tried = [flagged.row["source"] for wave in waves for flagged in wave]
+    assert tried == [f.row["source"] for f in images if f.row["source"] in set(tried)]
+
+
+def test_what_fewer_tries_leave_is_for_the_images_after_them():
+    images = [image() for _ in range(6)]
+    dear, _ = in_waves(images, 12.0, refused)
+    cheap, _ = in_waves(images, 12.0, lambda flagged: tries(flagged, "accepted"))
+    assert sum(map(len, cheap)) > len(cheap[0])
+    assert sum(map(len, cheap)) > sum(map(len, dear)) - len(images)
+    assert [len(flagged.steps) for flagged in cheap[0]] == [2] * len(cheap[0])
+
+
+def test_an_image_too_large_for_the_rest_of_the_budget_does_not_keep_smaller_ones_from_it():
+    images = [replace(image(), pixels=100_000_000), image()]
+    waves, _ = in_waves(images, 5.0, refused)
+    assert [flagged.row["source"] for wave in waves for flagged in wave] == [
+        images[1].row["source"]
+    ]
 
 
 def test_a_try_is_paid_for_by_the_size_of_its_image():
     for pixels in (120_000, 12_000_000):
         flagged = replace(image(source="a"), pixels=pixels)
         attempts = {"a": tries(flagged, "accepted")}
-        assert allowance([flagged], attempts).spent == RERUN.work(pixels)
-    assert RERUN.work(12_000_000) > 10 * RERUN.work(120_000)
+        assert allowance([flagged], attempts).spent == pytest.approx(RERUN.work(pixels))
+    assert RERUN.work(12_000_000) > 9 * RERUN.work(120_000)
 
 
 def test_what_was_tried_is_paid_for():
@@ -74,7 +138,8 @@ def test_what_was_tried_is_paid_for():
         images[0].row["source"]: tries(images[0], "refused", "accepted"),
         images[1].row["source"]: tries(images[1], "accepted"),
     }
-    assert allowance(images, attempts).spent == 2 * RERUN.cost + OTHER.cost
+    paid = RERUN.making(MEGAPIXEL) + REFUSING + OTHER.work(MEGAPIXEL) + RERUN.work(MEGAPIXEL)
+    assert allowance(images, attempts).spent == pytest.approx(paid)
     assert allowance([], attempts).spent == 0
     assert allowance(images, {}).spent == 0
 

@@ -11,7 +11,13 @@ from ganst.correction.acceptance import Verdict, try_candidate
 from ganst.correction.bench import Bench, Parent
 from ganst.correction.colours import transport_colours
 from ganst.correction.ladder import STRATEGIES, ladder
-from ganst.correction.strategies import MEGAPIXEL, NotApplicableError, Restyling, Subject
+from ganst.correction.strategies import (
+    MEGAPIXEL,
+    NotApplicableError,
+    RerunAsBefore,
+    Restyling,
+    Subject,
+)
 from ganst.correction.tuning import FineTuned
 from ganst.inference import blend
 from ganst.scoring.calibration import Calibration, Judgement
@@ -138,7 +144,9 @@ def as_delivered(pixels: Tensor) -> Tensor:
 def _to_try(workshop: Workshop, steps: Sequence[Restyling]) -> list[Restyling]:
     """All that the style has the checkpoints for; the dear ones only where a ladder ends in them."""
     known = set(workshop.pack.checkpoints)
-    usable = [step for step in STRATEGIES if set(step.checkpoints) <= known]
+    # In fp32 throughout a run as before is the same as one in full precision.
+    other = [step for step in STRATEGIES if not isinstance(step, RerunAsBefore)]
+    usable = [step for step in other if set(step.checkpoints) <= known]
     return [step for step in usable if step in steps or not isinstance(step, FineTuned)]
 
 
@@ -157,6 +165,8 @@ def _offer(
         recompress=as_delivered,
         key=fault.kind,
         ignored=ignored,
+        rendering=fault.twin if fault.where == "file" else fault.flagged,
+        restored=fault.where == "file" and torch.equal(candidate, fault.twin),
     )
     return try_candidate(fault.source, candidate, parent, siblings, bench)
 

@@ -16,11 +16,13 @@ from ganst.correction.bench import Bench, Parent
 from ganst.correction.likeness import (
     another_photos,
     chroma_share,
+    closeness,
+    closer_than_the_networks,
     coarse_share,
     decoys,
     in_the_photos_colours,
 )
-from ganst.scoring.calibration import FAMILIES, JUDGED
+from ganst.scoring.calibration import FAMILIES, JUDGED, Judgement
 from ganst.scoring.canonical import blur, open_canvas
 from ganst.scoring.measuring import measure
 from ganst.scoring.reference import Reference
@@ -45,6 +47,8 @@ def try_it(stand_in):
         ignored: tuple[str, ...] = (),
         other: int | None = None,
         run_scale: RunScale | None = None,
+        restored: bool = False,
+        rendering: Tensor | None = None,
     ) -> Verdict:
         photo, _ = stand_in.pair(index)
         calibration = stand_in.calibration
@@ -58,6 +62,8 @@ def try_it(stand_in):
             key="key",
             ignored=ignored,
             run_scale=run_scale,
+            restored=restored,
+            rendering=rendering,
         )
         return try_candidate(photo, candidate, parent, siblings, bench)
 
@@ -84,7 +90,7 @@ def test_no_adversarial_candidate_is_accepted(stand_in, try_it):
         candidates = {
             "the photo": photo,
             "the photo, redder": to_pixels(source * torch.tensor([1.2, 0.9, 0.8])[:, None, None]),
-            "the photo in the output's colours": decoys(photo, output, None)[
+            "the photo in the output's colours": dict(decoys(photo, output, None))[
                 "the photo in other colours"
             ],
             "blend 0.3": to_pixels(0.3 * good + 0.7 * source),
@@ -176,7 +182,7 @@ def test_benign_copies_keep_source_and_candidate_of_one_size(stand_in):
 def test_decoys_are_images_of_the_sources_size(stand_in):
     photo, output = stand_in.pair(0)
     donor = stand_in.pair(1)[1][:, :100]
-    found = decoys(photo, output, donor)
+    found = dict(decoys(photo, output, donor))
     assert len(found) == 5
     assert all(decoy.shape == photo.shape for decoy in found.values())
 
@@ -229,6 +235,88 @@ def test_what_was_optimised_does_not_speak_for_a_candidate(stand_in, try_it, mon
     trusted = try_it(GOOD, output, flagged)
     assert trusted.accepted, trusted.reason
     assert "no clear gain" in try_it(GOOD, output, flagged, ignored=("content",)).reason
+
+
+FAMILY = "artifact"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [(0.9, 0.04, True), (0.9, 0.09, True), (0.15, 0.09, False), (0.53, 0.16, False)],
+)
+def test_a_family_got_worse_where_it_is_odd_now_not_where_it_is_half_as_usual(
+    stand_in, try_it, monkeypatch, before, after, told
+):
+    # The colours of one network on one photo have p .53 under noise, and .16 without it.
+    _, output = stand_in.pair(GOOD)
+    flagged = 255 - output
+    judged = [
+        stand_in.calibration.judge(
+            measure(stand_in.pair(GOOD)[0], image, stand_in.calibration.reference), "key"
+        )
+        for image in (flagged, output)
+    ]
+    parent, good = (
+        replace(one, **{f"p_{name}": 0.9 for name in FAMILIES} | {f"p_{FAMILY}": p})
+        for one, p in zip(judged, (before, after), strict=True)
+    )
+    real = type(stand_in.calibration).judge
+
+    def judge(self, columns, key) -> Judgement:
+        found = real(self, columns, key)
+        return next(
+            (
+                new
+                for old, new in zip(judged, (parent, good), strict=True)
+                if old.anomaly == found.anomaly
+            ),
+            found,
+        )
+
+    monkeypatch.setattr(type(stand_in.calibration), "judge", judge)
+    verdict = try_it(GOOD, output, flagged)
+    assert (f"{FAMILY} got worse" in verdict.reason) == told
+    assert verdict.accepted != told
+    assert try_it(GOOD, output, flagged, restored=True).accepted
+
+
+def test_what_is_much_closer_to_the_photo_than_what_the_network_makes_of_it_is_refused(
+    stand_in, try_it
+):
+    # On a photo that the network changes much, four tenths of it in the right colours are no outlier.
+    photo, output = stand_in.pair(GOOD)
+    flagged, calibration = 255 - output, stand_in.calibration
+    assert try_it(GOOD, output, flagged, rendering=output).accepted
+    columns = measure(photo, output, calibration.reference)
+    steps = []
+    for share in (0.1, 0.3, 0.5):
+        mixed = to_pixels(torch.lerp(output.float(), photo.float(), share))
+        found = measure(photo, mixed, calibration.reference)
+        steps.append(closeness(found, calibration) - closeness(columns, calibration))
+        told = closer_than_the_networks(found, columns, calibration)
+        assert (told is not None) == (steps[-1] > 2.1)
+        assert closer_than_the_networks(columns, found, calibration) is None
+    assert steps == sorted(steps)
+    assert steps[-1] > 2.1
+
+
+def test_a_step_towards_the_photo_that_no_other_test_sees_is_refused_beside_a_rendering(
+    stand_in, try_it, monkeypatch
+):
+    _, output = stand_in.pair(GOOD)
+    farther = output.clamp(1) - 1
+    monkeypatch.setattr(acceptance, "closer_than_the_networks", lambda *_: "too close to the photo")
+    assert try_it(GOOD, output, 255 - output).accepted
+    assert try_it(GOOD, output, 255 - output, rendering=output).accepted
+    verdict = try_it(GOOD, output, 255 - output, rendering=farther)
+    assert verdict.reason == "too close to the photo"
+
+
+def test_what_was_restored_must_be_usual_as_a_whole_all_the_same(stand_in, try_it):
+    for index in range(3):
+        photo, output = stand_in.pair(index)
+        for bad in (to_pixels(blur(output.float(), 4.0)), photo):
+            assert not try_it(index, bad, 255 - output, restored=True).accepted
 
 
 def test_leaving_columns_out_is_no_way_to_pass(stand_in, try_it):
@@ -311,7 +399,7 @@ def test_what_the_quickest_columns_say_of_a_decoy_is_never_wrong_and_mostly_said
                 key="key",
                 ignored=ignored,
             )
-            for decoy in decoys(photo, output, donor).values():
+            for _, decoy in decoys(photo, output, donor):
                 anomaly = bench.judge_image(photo, decoy).anomaly
                 canvas = open_canvas(photo)
                 assert not bench.surpasses(canvas, decoy, columns, anomaly)

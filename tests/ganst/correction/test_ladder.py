@@ -5,6 +5,7 @@ import pytest
 
 from ganst.correction.ladder import STRATEGIES, ladder, parameters, work_of
 from ganst.correction.retouching import StrengthBlend
+from ganst.correction.strategies import JUDGING, OF_FP32, Rerun, RerunAsBefore
 from ganst.correction.tuning import FineTuned
 from ganst.scoring.faults import FAULTS
 
@@ -12,12 +13,27 @@ ALL = ("final", "early", "best")
 
 
 @pytest.mark.parametrize("reason", [*FAULTS, "unknown", "unreadable", None])
-def test_a_ladder_goes_from_cheap_to_dear_and_never_twice_the_same(reason):
+def test_a_ladder_begins_with_one_run_and_tries_nothing_twice(reason):
     steps = ladder(reason, ("final", "early"))
-    costs = [step.cost for step in steps]
     assert 1 <= len(steps) <= 5
-    assert costs == sorted(costs)
+    assert steps[0].runs == 1
     assert len(set(steps)) == len(steps)
+
+
+@pytest.mark.parametrize("reason", [*FAULTS, None])
+def test_what_need_not_be_in_full_precision_is_made_in_that_of_the_run(reason):
+    for step in ladder(reason, ALL, "bf16"):
+        full = step.name in {"rerun_fp32", "fine_tuned"}
+        assert step.precision == ("fp32" if full else "bf16")
+        assert not full or step in ladder(reason, ALL, "fp32")
+
+
+@pytest.mark.parametrize("reason", [*FAULTS, None])
+def test_a_damaged_file_is_made_again_as_it_was_made_and_nothing_else_changes(reason):
+    first, *others = ladder(reason, ALL, "bf16", damaged=True)
+    assert (first.name, first.precision) == ("rerun", "bf16")
+    assert tuple(others) == ladder(reason, ALL, "bf16")[1:]
+    assert ladder(reason, ALL, "fp32", damaged=True) == ladder(reason, ALL, "fp32")
 
 
 @pytest.mark.parametrize("reason", list(FAULTS))
@@ -37,9 +53,13 @@ def test_a_passthrough_is_not_mended_by_mixing_the_photo_in():
 def test_every_strategy_is_on_some_ladder():
     packs = [("final", "early"), ALL]
     offered = {
-        step for reason in (*FAULTS, None) for pack in packs for step in ladder(reason, pack)
+        step
+        for reason in (*FAULTS, None)
+        for pack in packs
+        for damaged in (True, False)
+        for step in ladder(reason, pack, "bf16", damaged=damaged)
     }
-    assert offered == set(STRATEGIES)
+    assert {step.name for step in offered} == {step.name for step in STRATEGIES}
 
 
 def test_without_an_early_checkpoint_the_best_one_takes_its_place():
@@ -63,14 +83,19 @@ def test_parameters_are_json_and_tell_strategies_apart():
     assert len(texts) == len(STRATEGIES) + 1
 
 
-def test_every_try_has_its_price():
+def test_no_try_takes_more_than_was_set_aside_for_it_and_a_refused_one_takes_less():
     for strategy in STRATEGIES:
-        assert work_of(strategy.name, 1_000_000) == pytest.approx(strategy.cost)
-        assert strategy.cost >= 2
+        done = (strategy.name, strategy.precision, 1_000_000)
+        assert work_of(*done, accepted=True) == pytest.approx(strategy.work(1_000_000))
+        assert work_of(*done, accepted=False) < strategy.work(1_000_000)
 
 
 def test_judging_and_training_take_as_long_on_a_small_image_as_on_a_large_one():
     for strategy in STRATEGIES:
-        small, large = (work_of(strategy.name, pixels) for pixels in (1, 4_000_000))
-        assert small == pytest.approx(13 if strategy.name == "fine_tuned" else 1, abs=1e-3)
-        assert large > small + 3.9
+        small, large = (strategy.work(pixels) for pixels in (1, 4_000_000))
+        assert small == pytest.approx(JUDGING + 12 * (strategy.name == "fine_tuned"), abs=1e-3)
+        assert large > small + 3.9 * OF_FP32[strategy.precision]
+
+
+def test_half_the_precision_is_less_work():
+    assert RerunAsBefore().making(1_000_000) < 0.5 * Rerun().making(1_000_000)
