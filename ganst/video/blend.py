@@ -93,7 +93,7 @@ class TemporalBlend:
         for shown, way in self._neighbours(position):
             weight = _alikeness(middle.sight, shown.sight, way, self.blending, weights)
             weight *= self.blending.share(abs(shown.position - position))
-            # Between pixels a straight line blurs strokes, and style is lost: 0.016 of its gain.
+            # A straight line between pixels blurs strokes, and style is lost: 0.016 of its gain.
             total.addcmul_(warped_sharply(shown.ready, way), weight)
             weights += weight
         return total.div_(weights).add_(0.5)[0].clamp_(0, 255).to(torch.uint8)
