@@ -76,7 +76,8 @@ def _reason(found: "Explanation") -> str:
     """The reason and how sure it is; that it is unknown, where it is."""
     sure = "" if found.reason_probability is None else f"{_percent(found.reason_probability)} sure"
     if found.reason == "unknown":
-        return f"unknown: like none of the faults that the style learnt (best guess {sure})"
+        guess = f" (best guess {sure})" if sure else ""
+        return f"unknown: like none of the faults that the style learnt{guess}"
     return f"{(found.reason or '').replace('_', ' ')}, {sure}".rstrip(", ")
 
 

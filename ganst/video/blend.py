@@ -16,7 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganst.video.flow import Sight, chained, flow, flow_back, inside, warped
+from ganst.video.flow import (
+    Sight,
+    chained,
+    flow,
+    flow_back,
+    inside,
+    made_ready,
+    warped,
+    warped_sharply,
+)
 
 _CELL = 4  # pixels a side, of light as it is looked at, over which a difference is averaged
 
@@ -50,6 +59,7 @@ class _Shown:
     position: int
     sight: Sight
     output: Tensor  # float32 `[1, 3, H, W]`
+    ready: Tensor  # to be warped
     back: Tensor | None  # field to the frame before
     on: Tensor | None = None  # field to the next one
 
@@ -72,7 +82,8 @@ class TemporalBlend:
             before = self._shown[-1]
             before.on = flow(before.sight, sight)
             back = flow_back(before.sight, sight, before.on)
-        self._shown.append(_Shown(position, sight, output.float()[None], back))
+        levels = output.float()[None]
+        self._shown.append(_Shown(position, sight, levels, made_ready(levels), back))
 
     def at(self, position: int) -> Tensor:
         """The output of that frame averaged with its neighbours, as far as they have been added."""
@@ -82,10 +93,10 @@ class TemporalBlend:
         for shown, way in self._neighbours(position):
             weight = _alikeness(middle.sight, shown.sight, way, self.blending, weights)
             weight *= self.blending.share(abs(shown.position - position))
-            # Between pixels a straight line blurs strokes, and style is lost: 0.016 of its gain.
-            total.addcmul_(warped(shown.output, way, "bicubic"), weight)
+            # A straight line between pixels blurs strokes, and style is lost: 0.016 of its gain.
+            total.addcmul_(warped_sharply(shown.ready, way), weight)
             weights += weight
-        return (total / weights + 0.5)[0].clamp(0, 255).to(torch.uint8)
+        return total.div_(weights).add_(0.5)[0].clamp_(0, 255).to(torch.uint8)
 
     def _neighbours(self, position: int) -> Iterator[tuple[_Shown, Tensor]]:
         """Frames up to `radius` away, each with the field that leads there."""

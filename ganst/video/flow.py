@@ -29,6 +29,8 @@ _AROUND, _WHOLE = 0.1, 0.005  # share of the equations of the neighbours, of the
 _OUTLIER = 12.0  # levels: what is off by more counts less than half
 _DAMPING = 20.0  # of the equations' sums, against the noise of flat windows
 _LARGEST_STEP = 2.0  # pixels of a level
+_SHIFT = 0.2113  # pixels: the best one, (1 - 1 / sqrt 3) / 2
+_POLE = -_SHIFT / (1 - _SHIFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +68,50 @@ def flow_back(a: Sight, b: Sight, there: Tensor) -> Tensor:
     return _improved(-warped(there, -there), b.light[0], a.light[0])
 
 
-def warped(image: Tensor, field: Tensor, mode: str = "bilinear") -> Tensor:
-    """`[1, C, H, W]` float: at x what `image` shows at x + field; its edge where that lies outside."""
-    moved = _moved(field, *image.shape[2:])
-    return F.grid_sample(image, moved, mode=mode, padding_mode="border", align_corners=False)
+def warped(image: Tensor, field: Tensor) -> Tensor:
+    """`[1, C, H, W]` float: at x what `image` shows at x + field; its edge where that lies outside.
+
+    Between pixels by a straight line.
+    """
+    return _sampled(image, _moved(field, *image.shape[2:]))
+
+
+def warped_sharply(ready: Tensor, field: Tensor) -> Tensor:
+    """The same of what `made_ready` gave: about as sharp as cubic, at the cost of a straight line."""
+    height, width = ready.shape[2:]
+    return _sampled(ready, _moved(field, height, width, _SHIFT))
+
+
+def made_ready(image: Tensor) -> Tensor:
+    """`[1, C, H, W]` float, for `warped_sharply`.
+
+    A straight line blurs most in the middle between two pixels. Shifted linear interpolation draws it
+    through other values, and those that many places lie on stay as they are (Blu, Thevenaz and Unser
+    2004, doi:10.1109/TIP.2004.826093): a filter along each side, here as the product (1 + p z)
+    (1 + p^2 z^2) (1 + p^4 z^4) of its first eight terms.
+    """
+    image = image * (1 - _SHIFT) ** -2
+    for dim in (2, 3):
+        edge, power = image.narrow(dim, 0, 1), _POLE
+        for step in (1, 2, 4):
+            image = _with_earlier(image, edge, dim, step, power)
+            edge, power = edge * (1 + power), power * power
+    return image
 
 
 def inside(field: Tensor, height: int, width: int) -> Tensor:
     """Where x + field is in the picture, bool `[1, 1, height, width]`."""
-    return (_moved(field, height, width).abs() <= 1).all(dim=3)[None]
+    return (_moved(field, height, width).abs() <= 1).all(dim=1, keepdim=True)
 
 
 def chained(first: Tensor, then: Tensor) -> Tensor:
     """The field from `a` to `c`, of those from `a` to `b` and from `b` to `c`; of the first's size."""
     return first + warped(_spread(then, *first.shape[2:]), first)
+
+
+def _sampled(image: Tensor, places: Tensor) -> Tensor:
+    places = places.permute(0, 2, 3, 1)
+    return F.grid_sample(image, places, "bilinear", padding_mode="border", align_corners=False)
 
 
 def _improved(field: Tensor, one: Tensor, other: Tensor) -> Tensor:
@@ -129,13 +161,28 @@ def _spread(field: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(field, size=(height, width), mode="bilinear", align_corners=False)
 
 
-def _moved(field: Tensor, height: int, width: int) -> Tensor:
-    """Where x + field lies for all pixels x, in -1..1, (right, down), `[1, H, W, 2]`."""
-    return _places(height, width) + 2 * _spread(field, height, width).permute(0, 2, 3, 1)
+def _with_earlier(image: Tensor, edge: Tensor, dim: int, step: int, power: float) -> Tensor:
+    """`power` times what lies `step` places before is added; before the first place lies `edge`."""
+    made = torch.empty_like(image)
+    step = min(step, image.shape[dim])
+    rest = image.shape[dim] - step
+    first, later = (image.narrow(dim, *part) for part in ((0, step), (step, rest)))
+    torch.add(first, edge, alpha=power, out=made.narrow(dim, 0, step))
+    torch.add(later, image.narrow(dim, 0, rest), alpha=power, out=made.narrow(dim, step, rest))
+    return made
+
+
+def _moved(field: Tensor, height: int, width: int, before: float = 0.0) -> Tensor:
+    """Where x + field lies for all pixels x, in -1..1, (right, down), `[1, 2, H, W]`.
+
+    `before`: pixels to the left of and above it.
+    """
+    places = _places(height, width, before)
+    return torch.add(places, _spread(field, height, width), alpha=2)
 
 
 @lru_cache(maxsize=8)
-def _places(height: int, width: int) -> Tensor:
-    """Of all pixels in -1..1, (right, down), `[1, H, W, 2]`."""
-    rows, cols = ((torch.arange(n) * 2 + 1) / n - 1 for n in (height, width))
-    return torch.stack(torch.meshgrid(cols, rows, indexing="xy"), dim=-1)[None]
+def _places(height: int, width: int, before: float) -> Tensor:
+    """Of all pixels in -1..1, (right, down), `[1, 2, H, W]`; or `before` them."""
+    rows, cols = (((torch.arange(n) - before) * 2 + 1) / n - 1 for n in (height, width))
+    return torch.stack(torch.meshgrid(cols, rows, indexing="xy"))[None]

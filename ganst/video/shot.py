@@ -11,7 +11,8 @@ from ganst.inference import SMALLEST_SIDE_PX, Stylizer
 from ganst.inference import blend as mix
 from ganst.pixels import pad_to_stride, to_model, to_pixels
 from ganst.video.blend import Blending, TemporalBlend
-from ganst.video.steady import SharedNorms, SharingSchedule, Statistics
+from ganst.video.shared_norms import SharedNorms
+from ganst.video.steady import SharingSchedule, Statistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,15 +132,22 @@ def to_pixels(frame: Any, size: tuple[int, int]) -> Tensor:  # noqa: ANN401 av.V
     """uint8 `[3, H, W]` of the upright `size` (width, height), RGB; a transparent frame loses its alpha."""
     turn = rotation_of(frame)
     width, height = reversed(size) if turn % 180 else size
-    rgb = frame.reformat(
+    planar = frame.reformat(
         width=width,
         height=height,
-        format="rgb24",
+        format="gbrp",
         src_colorspace=matrix_of(frame),
         interpolation=EXACT,
-    ).to_ndarray()
-    turned = np.rot90(rgb, turn // 90)
-    return torch.from_numpy(np.ascontiguousarray(turned.transpose(2, 0, 1)))
+    )
+    green, blue, red = (_levels(plane) for plane in planar.planes)
+    turned = np.rot90(np.stack([red, green, blue]), turn // 90, axes=(1, 2))
+    return torch.from_numpy(np.ascontiguousarray(turned))
+
+
+def _levels(plane: Any) -> np.ndarray:  # noqa: ANN401 av.VideoPlane
+    """A view, uint8 `[H, W]`: the lines of a plane may be longer than those of the picture."""
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return lines[:, : plane.width]
 
 
 def matrix_of(frame: Any) -> Colorspace:  # noqa: ANN401 av.VideoFrame

@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from flows import cli
+from flows import cli, explain
 from flows.explain import explanation_lines
 from ganst.scoring.reasons import Finding
 from pipelines.explain import Attempt, Explanation
@@ -125,3 +127,8 @@ def test_the_verb_explains_a_photo_and_refuses_one_that_is_not_there(
     assert _call(monkeypatch, "explain", run, "1.jpeg") == 2
     assert "did you mean 1.jpg" in capsys.readouterr().err
     assert _call(monkeypatch, "explain", tmp_path / "none", "1.jpg") == 2
+
+
+def test_a_guess_that_has_no_number_is_not_told():
+    found: Any = SimpleNamespace(reason="unknown", reason_probability=None)
+    assert explain._reason(found).endswith("that the style learnt")

@@ -10,8 +10,9 @@ from ganst.inference import Stylizer
 from ganst.models.generator import GeneratorConfig, ResnetGenerator
 from ganst.tiling import Tiling
 from ganst.video.flicker import FlickerMeter
+from ganst.video.shared_norms import SharedNorms
 from ganst.video.shot import Piece, ShotStylizer, Steadiness
-from ganst.video.steady import SharedNorms, SharingSchedule
+from ganst.video.steady import SharingSchedule
 
 EVERY_FRAME_FOR_ITSELF = Steadiness(sharing=None, blending=None)
 SHORT = Steadiness(sharing=SharingSchedule(every=3, window=2))
