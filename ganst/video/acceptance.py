@@ -7,7 +7,7 @@ frames that are looked at one by one must pass what a corrected photo has to pas
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ganst.video.shot_scale import COLUMNS, ShotScale
+from ganst.video.shot_scale import COLUMNS, WORDS, ShotScale
 
 _CLEAR_GAIN = 0.5  # of the score, which is 1 at the 90th percentile of usual shots
 _WORSE = 0.25  # by which no column may rise that is beyond the usual
@@ -46,7 +46,7 @@ def _not_usual(
     candidate: Mapping[str, float], scale: ShotScale, needed: float, key: str
 ) -> str | None:
     p, _, column = scale.judge(candidate, key)
-    return None if p >= needed else f"p {p:.3f} is under {needed:.2f}: {column}"
+    return None if p >= needed else f"p {p:.3f} is under {needed:.2f}: {WORDS[column]}"
 
 
 def _no_gain(
@@ -57,5 +57,5 @@ def _no_gain(
         return f"no clear gain: {after.max():.1f} against {before.max():.1f}"
     for name, new, old in zip(COLUMNS, after, before, strict=True):
         if new > max(old, 1.0) + _WORSE:
-            return f"{name} got worse: {old:.1f} to {new:.1f}"
+            return f"{WORDS[name]} got worse: {old:.1f} to {new:.1f}"
     return None

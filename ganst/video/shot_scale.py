@@ -35,6 +35,7 @@ REASONS = {
     "v_lum_drift": "drift",
     "v_stuck": "stuck",
 }
+WORDS = {FRAMES: "its oddest frame"} | REASONS
 _TAIL_FROM = 0.8  # quantile of the scores whose excesses give the tail its width
 _TAIL_SHAPE = 0.25
 _LEAST_WIDTH = 0.25  # of the tail, in units of the score
