@@ -12,7 +12,7 @@ from ganst.scoring.faults import FAULTS, Case
 from ganst.scoring.measuring import measure
 from ganst.scoring.place_maps import PlaceMaps, place_maps
 from ganst.scoring.reference import Reference
-from ganst.scoring.views import widen
+from ganst.scoring.views import enlarge, widen
 from pipelines.images import decode, encode
 from pipelines.storage import open_root, read_bytes
 from pipelines.styles import open_stylizer
@@ -84,16 +84,29 @@ def measure_photo(task: PhotoTask, job: CalibrationJob, reference: Reference) ->
             severity = 1 + 4 * float(torch.rand((), generator=generator))
             damaged = _written(FAULTS[name](case, severity), task.number + which)
             faulty.append((name, measure(views[which], damaged, reference)))
+        normal.append(_large(task, pixels, job, reference))
     return MeasuredPhoto(normal=tuple(normal), faulty=tuple(faulty))
+
+
+def _large(
+    task: PhotoTask, pixels: Tensor, job: CalibrationJob, reference: Reference
+) -> dict[str, float]:
+    """Columns of the output of a large view; drawn by itself, so that it changes no other view."""
+    view = enlarge(pixels, _seeded(f"{task.photo}/large".encode()))
+    return measure(view, _produce(view, task.number + job.views, job), reference)
 
 
 def _open_photo(name: str, folder: str) -> tuple[Tensor, torch.Generator]:
     """Pixels, and a generator seeded by the file's bytes."""
     data = read_bytes(open_root(folder) / name)
-    seed = int.from_bytes(hashlib.sha256(data).digest()[:7], "big")
     pixels = decode(data, max_pixels=MAX_PIXELS).pixels
     check_supported(pixels)
-    return pixels, torch.Generator().manual_seed(seed)
+    return pixels, _seeded(data)
+
+
+def _seeded(data: bytes) -> torch.Generator:
+    seed = int.from_bytes(hashlib.sha256(data).digest()[:7], "big")
+    return torch.Generator().manual_seed(seed)
 
 
 def _produce(view: Tensor, number: int, job: CalibrationJob) -> Tensor:

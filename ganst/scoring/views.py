@@ -17,6 +17,8 @@ from ganst.scoring.canonical import blur
 
 _SHORT_SIDES = (100.0, 800.0)
 _MAX_PIXELS = 640_000
+_LARGE_SIDES = (800.0, 1700.0)
+_LARGE_PIXELS = 3_000_000
 
 
 def widen(pixels: Tensor, count: int, generator: torch.Generator) -> list[Tensor]:
@@ -24,6 +26,23 @@ def widen(pixels: Tensor, count: int, generator: torch.Generator) -> list[Tensor
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     return [pixels, *(_variant(pixels, index, generator) for index in range(count - 1))]
+
+
+def enlarge(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """The photo, or a part of its mirrored plane, as a file of a camera: short side 800 to 1700 px.
+
+    Strokes have their size in pixels, so an output of a large photo, seen small, looks more like the
+    photo. Without such views all outputs of photos of 1600 px were flagged.
+    """
+    low, high = _LARGE_SIDES
+    short = low * (high / low) ** _uniform(generator)
+    aspect = min(2.0, max(pixels.shape[1:]) / min(pixels.shape[1:]))
+    short = min(short, math.sqrt(_LARGE_PIXELS / aspect))
+    sides = round(short), round(short * aspect)
+    height, width = sides if pixels.shape[1] <= pixels.shape[2] else sides[::-1]
+    zoom = short / min(pixels.shape[1:]) * 2 ** _between(generator, -1, 0)
+    plane = _mirror(pixels, math.ceil(height / zoom), math.ceil(width / zoom), generator)
+    return F.interpolate(plane[None], size=(height, width), mode="bicubic", antialias=True)[0]
 
 
 def _variant(pixels: Tensor, index: int, generator: torch.Generator) -> Tensor:

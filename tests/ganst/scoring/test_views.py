@@ -1,10 +1,10 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganst.scoring.canonical import check_supported
-from ganst.scoring.views import widen
+from ganst.scoring.views import enlarge, widen
 
 
 @given(st.integers(0, 200), st.tuples(st.integers(64, 500), st.integers(64, 500)))
@@ -17,6 +17,18 @@ def test_every_view_can_be_scored_and_the_first_is_the_photo(seed, size):
     for view in views[1:]:
         check_supported(view)
         assert view.shape[1] * view.shape[2] <= 1_000_000
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 200), st.tuples(st.integers(64, 250), st.integers(64, 250)))
+def test_a_large_view_has_the_size_of_a_camera_file_and_can_be_scored(seed, size):
+    generator = torch.Generator().manual_seed(seed)
+    photo = torch.randint(256, (3, *size), generator=generator).to(torch.uint8)
+    view = enlarge(photo, generator)
+    check_supported(view)
+    assert 800 <= min(view.shape[1:]) <= 1700
+    assert view.shape[1] * view.shape[2] <= 3_010_000
+    assert (view.shape[1] > view.shape[2]) == (photo.shape[1] > photo.shape[2])
 
 
 def test_the_same_seed_gives_the_same_views():
