@@ -78,16 +78,16 @@ def fold_by_group(groups: Sequence[str], folds: int) -> np.ndarray:
 
 
 def unusual_per_unit(scores: np.ndarray, units: Sequence[str]) -> np.ndarray:
-    """The second largest score of each unit (of one score: that one), sorted: `[number of units]`.
+    """The third largest score of each unit (of fewer: the least), sorted: `[number of units]`.
 
-    A photo counts once, by the second most unusual of its views: p-values are then conservative for
-    any one view of a new photo, which pays for the photos from elsewhere that no calibration has
-    seen. Measured on 36 of those, at 5 %, over two styles: by the mean of the two worst views no
-    clean output is flagged and 93 % of strong faults, by the second 3 % and 99 %, by the median
-    of five 11 to 14 % of the clean.
+    A photo counts once, by the third most unusual of its six views: p-values are then conservative
+    for any one view of a new photo, which pays for the photos from elsewhere that no calibration
+    has seen. Measured for `vangogh` on 249 outputs of photos from elsewhere and strong faults on 8
+    of them: by the second, 1.6 % of the clean are flagged at 5 %, none at 1 %, and 75 % of the faults
+    at 1 %; by the third 4.0 %, none, and 81 %.
     """
     names, index = np.unique(np.asarray(units), return_inverse=True)
-    return np.sort([np.sort(scores[index == unit])[-2:][0] for unit in range(len(names))])
+    return np.sort([np.sort(scores[index == unit])[-3:][0] for unit in range(len(names))])
 
 
 def false_alarm_bound(count: int, alpha: float, confidence: float = 0.95) -> float:
