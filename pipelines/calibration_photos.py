@@ -84,7 +84,8 @@ def measure_photo(task: PhotoTask, job: CalibrationJob, reference: Reference) ->
             severity = 1 + 4 * float(torch.rand((), generator=generator))
             damaged = _written(FAULTS[name](case, severity), task.number + which)
             faulty.append((name, measure(views[which], damaged, reference)))
-        normal.append(_large(task, pixels, job, reference))
+        if job.views > 1:  # one view is the photo as it is, and nothing else
+            normal.append(_large(task, pixels, job, reference))
     return MeasuredPhoto(normal=tuple(normal), faulty=tuple(faulty))
 
 
