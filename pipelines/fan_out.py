@@ -57,6 +57,7 @@ def _on_cluster(
     resource: str | None,
 ) -> Iterator[Outcome[T, R]]:
     from distributed import CancelledError, as_completed  # half a second, not needed to plan
+    from distributed.comm import CommClosedError
 
     waiting = iter(items)
     owner: dict[Any, T] = {}
@@ -80,7 +81,7 @@ def _on_cluster(
         try:
             error = future.exception()
             result = future.result() if error is None else None
-        except CancelledError as gone:
+        except (CancelledError, CommClosedError) as gone:  # the latter: while a result is fetched
             raise ClusterError(f"The Dask scheduler went away during the work: {gone}.") from gone
         future.release()
         for following in islice(waiting, 1):
