@@ -9,7 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, Future, LocalCluster
+from distributed.comm import CommClosedError
 
 from pipelines import cluster
 from pipelines.cluster import open_client, shared_cluster
@@ -160,3 +161,15 @@ def kill_after_a_part(driver: subprocess.Popen, parts: Path) -> None:
     # Its workers notice by themselves; a part that is half way must not count as the driver's.
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
+
+
+def test_a_scheduler_that_goes_away_while_a_result_is_fetched_is_said_in_one_sentence(
+    workers, monkeypatch
+):
+    def broken(_future: Future) -> None:
+        raise CommClosedError("reset by peer")
+
+    with open_client(workers) as client:
+        monkeypatch.setattr(Future, "result", broken)
+        with pytest.raises(ClusterError, match="went away during the work: reset by peer"):
+            list(fan_out(client, square, [1]))
