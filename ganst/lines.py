@@ -16,6 +16,8 @@ from torch import Tensor
 
 from ganst.pixels import reflect_range, stride_margins, to_model
 
+_POWER_OF_TWO = 2.0**-10
+
 
 class Lines(Protocol):
     """One map, cut along `axis` into `num` lines."""
@@ -45,9 +47,6 @@ class Store(Protocol):
     def read(self, start: int, stop: int) -> Tensor:
         """`[stop - start, across, C]`."""
         ...
-
-
-_POWER_OF_TWO = 2.0**-10
 
 
 @dataclass(frozen=True, slots=True)

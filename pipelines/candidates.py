@@ -100,11 +100,10 @@ def try_ladder(
         try:
             candidate = _make(strategy, subject, photo, image.row["output"], job)
             bench = _bench(key, strategy, compared(), job)
-            if image.damaged and candidate.sha256 == image.written:
-                bench = replace(bench, restored=True)
+            restored = image.damaged and candidate.sha256 == image.written
             if isinstance(strategy, Rerun):
                 rendering = candidate.pixels
-            bench = replace(bench, rendering=rendering)
+            bench = replace(bench, restored=restored, rendering=rendering)
             verdict = try_candidate(photo.pixels, candidate.pixels, parent, siblings, bench)
         except (UnstylizableImageError, UnsupportedImageError, NotApplicableError) as error:
             yield Tried(row=_refused_row(image, index, str(error)))

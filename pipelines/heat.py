@@ -28,7 +28,7 @@ from pipelines.errors import PathLeavesRootError, StaleSourceError, UndecodableI
 from pipelines.judging import read_output
 from pipelines.placing import first_output
 from pipelines.stylize import read_source
-from pipelines.thumbnails import sample_evenly
+from pipelines.thumbnails import places_evenly
 from pipelines.video.signature import is_clip_output
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def usual_of(run: Run, report: pa.Table) -> LocalScale | None:
 
     At most 24 of them, an even sample in the order of their names.
     """
-    good = report.filter(is_good(report, run.config.alpha))
-    is_photo = [not is_clip_output(output) for output in good["output"].to_pylist()]
-    return usual_among(run, sample_evenly(good.filter(pa.array(is_photo, pa.bool_())), SAMPLE))
+    is_clip = [is_clip_output(name) for name in report["output"].to_pylist()]
+    mask = pc.and_not(is_good(report, run.config.alpha), pa.array(is_clip, pa.bool_()))
+    return usual_among(run, report.take(places_evenly(mask, SAMPLE)).to_pylist())
 
 
 def is_good(report: pa.Table, alpha: float) -> pa.ChunkedArray:

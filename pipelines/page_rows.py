@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from pipelines import page_pictures
 from pipelines.heat import SAMPLE, is_good, usual_among
-from pipelines.report_draft import FAMILIES, places_evenly
+from pipelines.report_draft import FAMILIES
 from pipelines.reviews import key_of
+from pipelines.thumbnails import places_evenly
 from pipelines.video.page import clip_values
 
 if TYPE_CHECKING:

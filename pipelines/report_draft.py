@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,6 +24,8 @@ from pipelines.video.signature import is_clip_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import numpy as np
 
     from pipelines.reviews import Verdicts
     from pipelines.runs import Run
@@ -106,13 +107,6 @@ class Draft:
         return pa.concat_tables([TOLD.empty_table(), *found])
 
 
-def places_evenly(mask: pa.ChunkedArray, at_most: int) -> np.ndarray:
-    """Numbers of at most so many rows of those under the mask, the same distance apart."""
-    places = np.flatnonzero(mask.to_numpy())
-    count = min(len(places), at_most)
-    return places[np.arange(count) * len(places) // max(count, 1)]
-
-
 @contextmanager
 def draft_report(run: Run, verdicts: Verdicts) -> Iterator[Draft]:
     """What the committed parts come to; what was set aside is gone afterwards."""
@@ -176,7 +170,7 @@ def _tries(
 
 def _overview(report: pa.Table, first: pa.Table) -> pa.Table:
     """Of a slice, and what is needed for the columns of the whole run."""
-    clips = [bool(name and is_clip_output(name)) for name in report["output"].to_pylist()]
+    clips = [is_clip_output(name) for name in report["output"].to_pylist()]
     return pa.table(
         {
             **{name: report[name] for name in _OVERVIEW},

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from PIL import Image, ImageDraw, ImageFont
 
 from pipelines import storage, thumbnails
-from pipelines.report_draft import places_evenly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +51,7 @@ def write_sheets(run: Run, draft: Draft) -> None:
 def _write(run: Run, name: str, draft: Draft, mask: pa.ChunkedArray) -> list[str]:
     """The sheets of the rows under the mask; gives their file names."""
     per_sheet = _COLUMNS * _ROWS
-    picked = draft.take(places_evenly(mask, MAX_SHEETS * per_sheet)).to_pylist()
+    picked = draft.take(thumbnails.places_evenly(mask, MAX_SHEETS * per_sheet)).to_pylist()
     names = []
     for start in range(0, len(picked), per_sheet):
         names.append(f"{name}-{start // per_sheet + 1:02}.jpg")

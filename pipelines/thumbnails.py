@@ -7,7 +7,7 @@ import io
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+import numpy as np
 from PIL import Image
 
 from pipelines import storage
@@ -19,6 +19,7 @@ from pipelines.video.signature import may_be_clip
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pyarrow as pa
     from upath import UPath
 
     from pipelines.runs import Run
@@ -69,11 +70,11 @@ def thumbnail(path: UPath, side: int, max_pixels: int) -> Image.Image | None:
     return picture
 
 
-def sample_evenly(rows: pa.Table, at_most: int) -> list[dict[str, Any]]:
-    """At most so many rows, the same distance apart over the whole table, as dicts."""
-    count = min(rows.num_rows, at_most)
-    picked = pa.array([index * rows.num_rows // count for index in range(count)], pa.int64())
-    return rows.take(picked).to_pylist()
+def places_evenly(mask: pa.ChunkedArray, at_most: int) -> np.ndarray:
+    """Numbers of at most so many rows of those under the mask, the same distance apart."""
+    places = np.flatnonzero(mask.to_numpy())
+    count = min(len(places), at_most)
+    return places[np.arange(count) * len(places) // max(count, 1)]
 
 
 def data_uri(picture: Image.Image, quality: int = 82) -> str:

@@ -179,9 +179,8 @@ def _closer_than_the_networks(
 
 
 def _loses_a_family(judgement: Judgement, parent: Judgement | None, bench: Bench) -> str | None:
-    if (
-        bench.restored
-    ):  # usual as a whole, it would have been delivered: a damaged file says nothing of it
+    # Usual as a whole, it would have been delivered: a damaged file says nothing of it.
+    if bench.restored:
         return None
     for family in FAMILIES:
         if family in bench.ignored:

@@ -26,9 +26,9 @@ def may_be_clip(source: str) -> bool:
     return PurePosixPath(source).suffix.lower() in CLIP_SUFFIXES
 
 
-def is_clip_output(output: str) -> bool:
-    """Whether an output of that name is a clip: no photo is written under such a name."""
-    return PurePosixPath(output).suffix.lower() in CLIP_SUFFIXES - {".gif"}
+def is_clip_output(output: str | None) -> bool:
+    """Whether an output of that name, if there is one, is a clip: no photo is written under such a name."""
+    return PurePosixPath(output or "").suffix.lower() in CLIP_SUFFIXES - {".gif"}
 
 
 def clip_format(head: bytes) -> str | None:
