@@ -65,7 +65,9 @@ def train_on_cluster(job: TrainJob, scheduler: str, tell: Callable[[TrainEvent],
         finally:
             client.unsubscribe_topic(topic)
     if not is_finished:
-        stop.pass_on(stopped_sentence(told[-1].num_images if told else 0))
+        has_checkpoint = TrainingFolder.beside(job.out).has_checkpoint()
+        num_images = told[-1].num_images if told else 0
+        stop.pass_on(stopped_sentence(num_images, has_checkpoint=has_checkpoint))
     return job.out
 
 

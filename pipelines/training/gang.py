@@ -63,7 +63,7 @@ def run_gang(job: TrainJob, tell: Callable[[TrainEvent], None]) -> Path:
     with StopRequest() as stop:
         gang = _launch_until_done(job, tell, stop, folder)
     if not gang.is_finished:
-        stop.pass_on(stopped_sentence(gang.num_images))
+        stop.pass_on(stopped_sentence(gang.num_images, has_checkpoint=folder.has_checkpoint()))
     return job.out
 
 
@@ -138,12 +138,15 @@ def _listen(gang: _Gang, tell: Callable[[TrainEvent], None], stop: StopRequest) 
         if not _hear(gang, tell) and not any(p.is_alive() for p in gang.processes):
             break
         _note_deaths(gang)
+    # A rank that had ended well when the signal found it has told so before it died.
+    while _hear(gang, tell, wait_s=0.0):
+        pass
 
 
-def _hear(gang: _Gang, tell: Callable[[TrainEvent], None]) -> bool:
-    """Take in what has arrived; False where nothing did."""
+def _hear(gang: _Gang, tell: Callable[[TrainEvent], None], wait_s: float = _POLL_S) -> bool:
+    """Take in what arrives within `wait_s`; False where nothing does."""
     heard = False
-    for pipe in [p for p in wait(gang.pipes, _POLL_S) if isinstance(p, Connection)]:
+    for pipe in [p for p in wait(gang.pipes, wait_s) if isinstance(p, Connection)]:
         try:
             kind, value = pipe.recv()
         except EOFError:

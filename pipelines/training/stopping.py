@@ -17,8 +17,10 @@ class TrainingStopped(KeyboardInterrupt):
         self.number = number
 
 
-def stopped_sentence(num_images: int) -> str:
-    """What to say of a training that left a checkpoint."""
+def stopped_sentence(num_images: int, *, has_checkpoint: bool = True) -> str:
+    """What to say of a training that was stopped."""
+    if not has_checkpoint:
+        return "stopped before the first checkpoint; the same command begins again"
     return f"stopped after {num_images} images; the same command with --resume goes on from here"
 
 

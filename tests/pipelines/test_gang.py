@@ -1,7 +1,11 @@
 import dataclasses
+import logging
 import os
 import signal
+import time
+from multiprocessing import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -10,6 +14,7 @@ from ganst.errors import TrainingError
 from ganst.models.stylepack import load_stylepack
 from ganst.training.loop import TrainEvent
 from pipelines.train import train
+from pipelines.training.gang import _Gang, _listen
 from tests.pipelines.trainings import (
     command,
     make_job,
@@ -62,7 +67,7 @@ def test_a_gang_whose_rank_is_killed_starts_again_from_the_last_checkpoint(folde
 
 
 def test_ctrl_c_ends_all_ranks_and_leaves_a_checkpoint(folders, tmp_path: Path):
-    args = ("--images", "80", "--ranks", "2")
+    args = ("--images", "1000", "--ranks", "2")  # far from done when the signal comes
     with start(*command(folders, tmp_path, *args)) as process:
         wait_for_checkpoint(process, tmp_path)
         ranks = _ranks(process.pid)
@@ -72,6 +77,30 @@ def test_ctrl_c_ends_all_ranks_and_leaves_a_checkpoint(folders, tmp_path: Path):
     assert "with --resume goes on from here" in told
     assert not any(psutil.pid_exists(pid) for pid in ranks)
     assert run(*command(folders, tmp_path, *args, "--resume")).returncode == 0
+
+
+def test_ctrl_c_before_the_first_checkpoint_does_not_promise_one(folders, tmp_path: Path):
+    args = command(folders, tmp_path, "--images", "8", "--ranks", "2")
+    with start(*args) as process:
+        while len(_ranks(process.pid)) < 2:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped before the first checkpoint; the same command begins again" in told
+    assert run(*args).returncode == 0
+
+
+def test_a_rank_that_had_finished_before_the_signal_reached_it_has_finished():
+    ours, theirs = Pipe(duplex=False)
+    ended = SimpleNamespace(
+        exitcode=-signal.SIGTERM, is_alive=lambda: False, terminate=lambda: None
+    )
+    for message in (("log", (logging.INFO, "saved")), ("end", True)):
+        theirs.send(message)
+    gang = _Gang([ended], [ours])
+    _listen(gang, lambda _event: None, SimpleNamespace(is_set=lambda: True))
+    assert gang.is_finished is True
 
 
 def test_what_one_rank_refuses_the_command_refuses(folders, tmp_path: Path):
