@@ -15,7 +15,7 @@ from ganst.correction.ladder import parameters
 from ganst.correction.strategies import MEGAPIXEL, NotApplicableError, Rerun, Restyling, Subject
 from ganst.scoring.calibration import Judgement
 from ganst.scoring.canonical import UnsupportedImageError
-from ganst.scoring.columns import SCORER_VERSION
+from ganst.scoring.columns import COLUMN_NAMES, SCORER_VERSION
 from pipelines.delivery import encode_output
 from pipelines.errors import StaleSourceError, UndecodableImageError, UnstylizableImageError
 from pipelines.images import DecodedImage, decode, encode
@@ -95,16 +95,16 @@ def try_ladder(
     compared = cache(lambda: read_pairs(image.others[:_COMPARED], job, folder))
     good = cache(lambda: compared() + read_pairs(image.others[_COMPARED:], job, folder))
     subject = Subject(source=photo.pixels, flagged=parent.pixels, good=good)
-    rendering = None if image.damaged else parent.pixels
+    rendering = None if image.damaged else _columns_of(image.row)
     for index, (key, strategy) in enumerate(image.steps):
         try:
             candidate = _make(strategy, subject, photo, image.row["output"], job)
             bench = _bench(key, strategy, compared(), job)
             restored = image.damaged and candidate.sha256 == image.written
-            if isinstance(strategy, Rerun):
-                rendering = candidate.pixels
             bench = replace(bench, restored=restored, rendering=rendering)
             verdict = try_candidate(photo.pixels, candidate.pixels, parent, siblings, bench)
+            if isinstance(strategy, Rerun):
+                rendering = verdict.columns
         except (UnstylizableImageError, UnsupportedImageError, NotApplicableError) as error:
             yield Tried(row=_refused_row(image, index, str(error)))
             continue
@@ -113,6 +113,11 @@ def try_ladder(
             continue
         row = _row(image, index, candidate, verdict, job.judge.alpha)
         yield Tried(row=row, candidate=candidate, promise=_promise(image, parent, verdict))
+
+
+def _columns_of(row: Row) -> dict[str, float] | None:
+    """What was measured of an output, if it could be."""
+    return {name: row[name] for name in COLUMN_NAMES} if row["score_status"] == "scored" else None
 
 
 def _promise(image: FlaggedImage, parent: Parent, verdict: Verdict) -> tuple[bool, float] | None:

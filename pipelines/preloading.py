@@ -14,6 +14,9 @@ from multiprocessing import forkserver
 # half of a worker's time. Larger ones than those of a strip or of a common photo still go back at once:
 # kept in one heap, the maps and pixels of large photos would leave gaps that come to gigabytes.
 WORKER_ENVIRONMENT = {
+    # Work is done in a thread beside the main one. The heap of such a thread is made of pieces of 64 MB,
+    # which a large feature map fills, and which go back to the system whatever is said below.
+    "MALLOC_ARENA_MAX": "1",
     "MALLOC_TRIM_THRESHOLD_": str(256 * 1024**2),  # Dask's own: 64 KiB
     "MALLOC_MMAP_THRESHOLD_": str(64 * 1024**2),
     # A photo in one piece, which goes back like those: in Pillow's usual pieces of 16 MB it would stay.

@@ -8,8 +8,9 @@ ends with the same rows.
 import hashlib
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, islice
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -68,14 +69,12 @@ def plan_shards(
     shard_size: int,
     workers: int,
 ) -> Plan[T]:
-    """Cut what is missing, sorted by key, into equal slices; `key` is (source, attempt_id) mostly.
-
-    Slices are made smaller than `shard_size` where that gives every worker two of them.
-    """
+    """Cut what is missing, sorted by key, into slices (`slice_sizes`); `key` is (source, attempt_id) mostly."""
     wanted = sorted({key(item): item for item in items}.items())
     missing = [(name, item) for name, item in wanted if name not in committed]
-    size = slice_size(len(missing), shard_size=shard_size, workers=workers)
-    slices = [missing[start : start + size] for start in range(0, len(missing), size)]
+    rest = iter(missing)
+    sizes = slice_sizes(len(missing), shard_size=shard_size, workers=workers)
+    slices = [list(islice(rest, size)) for size in sizes]
     shards = tuple(
         Shard(shard_name(name for name, _ in pairs), tuple(item for _, item in pairs))
         for pairs in slices
@@ -103,10 +102,10 @@ def plan_rows(
     wanted = distinct_rows(items.rows, items.key)
     is_done = pc.is_in(joined(wanted, items.key), value_set=joined(committed, items.key))
     missing = take_rows(wanted, pc.indices_nonzero(pc.invert(is_done)))
-    size = slice_size(missing.num_rows, shard_size=shard_size, workers=workers)
+    sizes = slice_sizes(missing.num_rows, shard_size=shard_size, workers=workers)
     return Plan(
         stage=stage,
-        shards=_Slices(replace(items, rows=missing), size),
+        shards=_Slices(replace(items, rows=missing), tuple(accumulate(sizes, initial=0))),
         total=wanted.num_rows,
         skipped=wanted.num_rows - missing.num_rows,
     )
@@ -117,23 +116,30 @@ class _Slices(Sequence[Shard[T]]):
     """The shards of a table's rows, each made anew whenever it is asked for."""
 
     items: Items[T]
-    size: int
+    starts: tuple[int, ...]  # and the end
 
     def __len__(self) -> int:
-        return math.ceil(self.items.rows.num_rows / self.size)
+        return len(self.starts) - 1
 
     def __getitem__(self, index: int) -> Shard[T]:  # pyrefly: ignore[bad-override]
         if not 0 <= index < len(self):
             raise IndexError(index)
-        rows = self.items.rows.slice(index * self.size, self.size).to_pylist()
+        start, stop = self.starts[index : index + 2]
+        rows = self.items.rows.slice(start, stop - start).to_pylist()
         names = (tuple(str(row[name]) for name in self.items.key) for row in rows)
         return Shard(shard_name(names), tuple(map(self.items.to_item, rows)))
 
 
-def slice_size(num_items: int, *, shard_size: int, workers: int) -> int:
-    """Items in a shard: the size of the fewest equal slices, but two slices a worker at least."""
-    num_shards = max(math.ceil(num_items / shard_size), min(num_items, 2 * workers), 1)
-    return max(1, math.ceil(num_items / num_shards))
+def slice_sizes(num_items: int, *, shard_size: int, workers: int) -> Iterator[int]:
+    """Items in each shard: half of what each worker had of the rest, but `shard_size` at most.
+
+    Guided self-scheduling (Polychronopoulos and Kuck 1987, doi:10.1109/TC.1987.5009495): the last
+    shards are small, so that no worker has a large one before it when the others are done.
+    """
+    while num_items:
+        size = min(shard_size, math.ceil(num_items / (2 * max(1, workers))))
+        yield size
+        num_items -= size
 
 
 def shard_name(keys: Iterable[Key]) -> str:

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ganst.threads import one_thread
-from pipelines.breadcrumbs import new_call
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.delivery import delivery_of
@@ -16,6 +15,7 @@ from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import Run
 from pipelines.shards import ROW_KEY, Items, Plan, joined, plan_rows, run_shards, summarize
 from pipelines.storage import sweep_temporaries
+from pipelines.style_job import style_fields
 from pipelines.stylized import STAGE, forget_stale, read_stylized, stale_notes, stale_sources
 from pipelines.stylizing import StylizeJob, read_source, stylize_shard
 
@@ -64,16 +64,5 @@ def _summary(
 def make_job(run: Run) -> StylizeJob:
     """The part of a run that travels to workers."""
     return StylizeJob(
-        photos=str(run.photos),
-        run=str(run.folder.root),
-        style_path=str(run.style_path),
-        style_digest=run.pack.digest,
-        precision=run.precision,
-        strength=run.config.strength,
-        max_side=run.config.max_side,
-        max_pixels=run.config.max_pixels,
-        memory_mb=run.config.memory_mb,
-        delivery=delivery_of(run),
-        seed=run.config.seed,
-        call=new_call(),
+        **style_fields(run), max_pixels=run.config.max_pixels, delivery=delivery_of(run)
     )

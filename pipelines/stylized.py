@@ -9,6 +9,7 @@ from pipelines.parquet import columns_of, drop_rows, read_parts
 from pipelines.runs import FIRST_CHECKPOINT, RunFolder
 from pipelines.schema import STYLIZED
 from pipelines.shards import distinct_rows
+from pipelines.style_job import StyleJob
 
 STAGE = "stylize"
 CHANGED = "The file changed since ingest: ingest it again."
@@ -38,21 +39,7 @@ class Planned(Protocol):
         ...
 
 
-class Circumstances(Protocol):
-    """What first outputs are made with."""
-
-    @property
-    def precision(self) -> str:
-        """Of the network."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """Of the run."""
-        ...
-
-
-def made_row(planned: Planned, job: Circumstances) -> dict[str, Any]:
+def made_row(planned: Planned, job: StyleJob) -> dict[str, Any]:
     """A row of STYLIZED that says what was worked on and with what; null in what came of it."""
     return dict.fromkeys(STYLIZED.names) | {
         "attempt_id": planned.attempt_id,
@@ -64,7 +51,7 @@ def made_row(planned: Planned, job: Circumstances) -> dict[str, Any]:
     }
 
 
-def rejected_row(planned: Planned, job: Circumstances, error: str) -> dict[str, Any]:
+def rejected_row(planned: Planned, job: StyleJob, error: str) -> dict[str, Any]:
     """The row of one that has no output; `error` is a sentence."""
     return made_row(planned, job) | {"status": "rejected", "error": error}
 

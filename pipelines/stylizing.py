@@ -27,6 +27,7 @@ from pipelines.runs import FIRST_CHECKPOINT
 from pipelines.schema import STYLIZED
 from pipelines.shards import Shard, ShardCount
 from pipelines.storage import open_root, place_bytes, read_bytes, resolve_inside, settle
+from pipelines.style_job import StyleJob
 from pipelines.styles import open_stylizer
 from pipelines.stylized import CHANGED, DENIED, REMOVED, STAGE, made_row, rejected_row
 
@@ -43,21 +44,11 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StylizeJob:
+class StylizeJob(StyleJob):
     """What a worker needs to know besides the photos of its shard."""
 
-    photos: str
-    run: str
-    style_path: str
-    style_digest: str
-    precision: str
-    strength: float
-    max_side: int | None
     max_pixels: int
-    memory_mb: int
     delivery: Delivery
-    seed: int
-    call: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,7 @@ def stylize_shard(
     shard: Shard[Photo], job: StylizeJob, companion: Companion | None = None
 ) -> ShardCount:
     """Stylize every photo of the shard, then commit their rows, then those of the companion."""
-    folder = RunFolder(open_root(job.run))
+    folder = job.folder
     parts = folder.stage(STAGE)
     bench = _Bench(job, open_root(job.photos), folder, parts / shard.part, companion)
     killers = find_killers(parts, shard.name, job.call)

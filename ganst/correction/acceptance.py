@@ -77,13 +77,13 @@ def try_candidate(
         close_to_the_photo(columns, bench.calibration)
         or in_the_photos_colours(source, candidate, bench.others)
     )
-    # Cheapest first: these three take no time, copies and decoys are measured one by one.
+    # Cheapest first: these four take no time, copies and decoys are measured one by one.
     objection = (
         closeness
         or _not_normal(judgement, counted, bench, tried)
         or _not_usual_in_the_run(columns, bench)
         or _loses_a_family(judgement, parent.judgement, bench)
-        or _closer_than_the_networks(source, candidate, columns, bench)
+        or _closer_than_the_networks(columns, bench)
         or _not_steady(source, candidate, counted, parent, bench, tried)
         or _beaten_by_a_decoy(source, candidate, columns, counted, bench)
     )
@@ -169,13 +169,10 @@ def _not_usual_in_the_run(columns: Mapping[str, float], bench: Bench) -> str | N
     return f"it stands out among the outputs of this run: p relative to them {p:.3f}"
 
 
-def _closer_than_the_networks(
-    source: Tensor, candidate: Tensor, columns: Mapping[str, float], bench: Bench
-) -> str | None:
-    if bench.rendering is None or _same(candidate, bench.rendering):
+def _closer_than_the_networks(columns: Mapping[str, float], bench: Bench) -> str | None:
+    if bench.rendering is None:
         return None
-    rendering = measure(source, bench.rendering, bench.calibration.reference)
-    return closer_than_the_networks(columns, rendering, bench.calibration)
+    return closer_than_the_networks(columns, bench.rendering, bench.calibration)
 
 
 def _loses_a_family(judgement: Judgement, parent: Judgement | None, bench: Bench) -> str | None:

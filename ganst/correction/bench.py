@@ -40,7 +40,7 @@ class Bench:
     families of columns that made the candidate, which therefore prove nothing. `run_scale`: what
     is usual in this run, where its photos are unlike those calibrated on. `restored`: the candidate has
     the very bytes that the network first gave, which were damaged since: nothing was chosen.
-    `rendering`: what the network makes of the photo, where that is at hand.
+    `rendering`: columns of what the network makes of the photo, where they are known.
     """
 
     calibration: Calibration
@@ -51,7 +51,7 @@ class Bench:
     ignored: tuple[str, ...] = ()
     run_scale: RunScale | None = None
     restored: bool = False
-    rendering: Tensor | None = None
+    rendering: Mapping[str, float] | None = None
 
     def judge(self, columns: Mapping[str, float]) -> Judgement:
         """A judgement in which the ignored columns have no say; all others count for more."""

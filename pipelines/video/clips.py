@@ -6,13 +6,12 @@ from typing import Any
 from upath import UPath
 
 from ganst.scoring.columns import SCORER_VERSION
-from pipelines.breadcrumbs import new_call
 from pipelines.delivery import delivery_of
 from pipelines.parquet import read_table
 from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, attempt_id
 from pipelines.schema import CATALOG
 from pipelines.shards import Key
-from pipelines.storage import open_root
+from pipelines.style_job import StyleJob, style_fields
 from pipelines.video.plan import ClipPlan, read_plan
 from pipelines.video.signature import VIDEO
 
@@ -47,48 +46,24 @@ def segments_of(clip: Clip, plan: ClipPlan) -> list[Segment]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipJob:
+class ClipJob(StyleJob):
     """What a worker needs to know besides its clip or segment."""
 
-    photos: str
-    run: str
-    style_path: str
-    style_digest: str
-    precision: str
-    strength: float
-    max_side: int | None
-    memory_mb: int
     quality: int
     steady: bool
     strip_location: bool
     software: str
-    seed: int
-    call: str
-
-    @property
-    def folder(self) -> RunFolder:
-        """The RUN folder."""
-        return RunFolder(open_root(self.run))
 
 
 def clip_job(run: Run) -> ClipJob:
     """The part of a run that travels."""
-    config, delivery = run.config, delivery_of(run)
+    config = run.config
     return ClipJob(
-        photos=str(run.photos),
-        run=str(run.folder.root),
-        style_path=str(run.style_path),
-        style_digest=run.pack.digest,
-        precision=run.precision,
-        strength=config.strength,
-        max_side=config.max_side,
-        memory_mb=config.memory_mb,
+        **style_fields(run),
         quality=config.video_quality,
         steady=config.steady,
         strip_location=config.strip_location,
-        software=delivery.software,
-        seed=config.seed,
-        call=new_call(),
+        software=delivery_of(run).software,
     )
 
 

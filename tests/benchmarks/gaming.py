@@ -67,7 +67,8 @@ def game(style: str, photos: Sequence[Tensor], seed: int) -> None:
         score = partial(_anomaly, found[0], photo)
         bad = bad_candidates(photo, output, others[0][1], score, seed=seed)
         parents = [_parent(found[0], photo, flagged) for flagged in (255 - output, photo)]
-        offer = partial(_offer, found[0], photo, output=output, others=others)
+        rendering = measure(photo, output, found[0].reference)
+        offer = partial(_offer, found[0], photo, rendering=rendering, others=others)
         for parent in parents:
             good[offer(output, parent).accepted] += 1
         for kind, made in bad:
@@ -101,7 +102,7 @@ def _offer(
     photo: Tensor,
     candidate: Tensor,
     parent: Parent,
-    output: Tensor,
+    rendering: Columns,
     others: Sequence[tuple[Tensor, Tensor]],
 ) -> Verdict:
     bench = Bench(
@@ -110,7 +111,7 @@ def _offer(
         others=others,
         recompress=_recompressed,
         key="key",
-        rendering=output,
+        rendering=rendering,
     )
     return try_candidate(photo, candidate, parent, (), bench)
 

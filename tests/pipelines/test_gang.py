@@ -4,8 +4,10 @@ import os
 import signal
 import time
 from multiprocessing import Pipe
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
@@ -15,6 +17,7 @@ from ganst.models.stylepack import load_stylepack
 from ganst.training.loop import TrainEvent
 from pipelines.train import train
 from pipelines.training.gang import _Gang, _listen
+from pipelines.training.stopping import StopRequest
 from tests.pipelines.trainings import (
     command,
     make_job,
@@ -98,8 +101,10 @@ def test_a_rank_that_had_finished_before_the_signal_reached_it_has_finished():
     )
     for message in (("log", (logging.INFO, "saved")), ("end", True)):
         theirs.send(message)
-    gang = _Gang([ended], [ours])
-    _listen(gang, lambda _event: None, SimpleNamespace(is_set=lambda: True))
+    gang = _Gang([cast("SpawnProcess", ended)], [ours])
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        _listen(gang, lambda _event: None, stop)
     assert gang.is_finished is True
 
 

@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pyarrow as pa
 import pytest
@@ -16,7 +17,7 @@ from pipelines.shards import (
     plan_shards,
     run_shards,
     shard_name,
-    slice_size,
+    slice_sizes,
     summarize,
 )
 
@@ -45,10 +46,14 @@ def test_every_missing_item_lands_in_exactly_one_shard(items, committed, shard_s
 
 
 @given(ITEMS, st.integers(1, 40), st.integers(0, 8))
-def test_no_shard_is_larger_than_asked_for_and_all_but_the_last_are_equal(items, size, workers):
+def test_shards_are_as_large_as_asked_for_and_become_small_towards_the_end(items, size, workers):
     sizes = [len(shard.items) for shard in cut(items, shard_size=size, workers=workers).shards]
     assert all(1 <= found <= size for found in sizes)
-    assert len(set(sizes[:-1])) <= 1
+    assert sizes == sorted(sizes, reverse=True)
+    left = sum(sizes)
+    for found in sizes:  # no worker is left with more than half of its share
+        assert found == size or found <= math.ceil(left / (2 * max(1, workers)))
+        left -= found
 
 
 @given(ITEMS, ITEMS, st.integers(1, 40), st.integers(0, 8))
@@ -69,9 +74,14 @@ def test_rows_of_a_table_are_cut_as_items_are(items, committed, shard_size, work
 
 
 def test_a_small_job_keeps_every_worker_busy():
-    assert slice_size(10, shard_size=64, workers=2) == 3
-    assert slice_size(1, shard_size=64, workers=2) == 1
-    assert slice_size(1000, shard_size=64, workers=2) == 63
+    assert list(slice_sizes(10, shard_size=64, workers=2)) == [3, 2, 2, 1, 1, 1]
+    assert list(slice_sizes(1, shard_size=64, workers=2)) == [1]
+    assert list(slice_sizes(1000, shard_size=64, workers=2))[:13] == [64] * 12 + [58]
+
+
+def test_few_more_shards_than_the_fewest_are_enough():
+    sizes = list(slice_sizes(1_000_000, shard_size=64, workers=2))
+    assert len(sizes) <= 1_000_000 / 64 + 4 * math.log2(64) + 4
 
 
 @given(ITEMS, st.randoms())
@@ -113,10 +123,15 @@ def test_a_failing_shard_is_told_in_one_line_and_the_others_finish():
     log, seen = [], []
     plan = cut(range(6), shard_size=2)
     failed = run_shards(plan, SERIAL, halves, log, on_progress=seen.append)
-    assert log == [(0, 1), (2, 3), (4, 5)]
+    assert log == [(0, 1), (2, 3), (4,), (5,)]
     assert len(failed) == 1
     assert "ZeroDivisionError: three is not a number" in failed[0]
-    assert [(p.done, p.total, p.rejected) for p in seen] == [(2, 6, 1), (2, 6, 1), (4, 6, 2)]
+    assert [(p.done, p.total, p.rejected) for p in seen] == [
+        (2, 6, 1),
+        (2, 6, 1),
+        (3, 6, 2),
+        (4, 6, 3),
+    ]
 
 
 def test_a_summary_counts_what_is_committed():

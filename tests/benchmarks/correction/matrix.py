@@ -158,6 +158,7 @@ def _offer(
     siblings: Sequence[Tensor],
     ignored: tuple[str, ...],
 ) -> Verdict:
+    rendering = fault.twin if fault.where == "file" else fault.flagged
     bench = Bench(
         calibration=calibration,
         alpha=ALPHA,
@@ -165,7 +166,7 @@ def _offer(
         recompress=as_delivered,
         key=fault.kind,
         ignored=ignored,
-        rendering=fault.twin if fault.where == "file" else fault.flagged,
+        rendering=measure(fault.source, rendering, calibration.reference),
         restored=fault.where == "file" and torch.equal(candidate, fault.twin),
     )
     return try_candidate(fault.source, candidate, parent, siblings, bench)

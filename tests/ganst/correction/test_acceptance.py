@@ -63,7 +63,9 @@ def try_it(stand_in):
             ignored=ignored,
             run_scale=run_scale,
             restored=restored,
-            rendering=rendering,
+            rendering=None
+            if rendering is None
+            else measure(photo, rendering, calibration.reference),
         )
         return try_candidate(photo, candidate, parent, siblings, bench)
 
@@ -305,7 +307,11 @@ def test_a_step_towards_the_photo_that_no_other_test_sees_is_refused_beside_a_re
 ):
     _, output = stand_in.pair(GOOD)
     farther = output.clamp(1) - 1
-    monkeypatch.setattr(acceptance, "closer_than_the_networks", lambda *_: "too close to the photo")
+    monkeypatch.setattr(
+        acceptance,
+        "closer_than_the_networks",
+        lambda mine, networks, _: None if mine == networks else "too close to the photo",
+    )
     assert try_it(GOOD, output, 255 - output).accepted
     assert try_it(GOOD, output, 255 - output, rendering=output).accepted
     verdict = try_it(GOOD, output, 255 - output, rendering=farther)
