@@ -4,10 +4,9 @@ import os
 import signal
 import time
 from multiprocessing import Pipe
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import psutil
 import pytest
@@ -26,6 +25,9 @@ from tests.pipelines.trainings import (
     start,
     wait_for_checkpoint,
 )
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
