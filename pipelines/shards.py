@@ -24,6 +24,7 @@ from pipelines.progress import OnProgress, Progress, StageSummary
 
 T = TypeVar("T")
 Key = tuple[str, ...]  # what names one item of work
+_SMALLEST_SHARD = 4
 ROW_KEY = ("source", "attempt_id")  # the columns that name a row of most tables
 
 
@@ -134,10 +135,13 @@ def slice_sizes(num_items: int, *, shard_size: int, workers: int) -> Iterator[in
     """Items in each shard: half of what each worker had of the rest, but `shard_size` at most.
 
     Guided self-scheduling (Polychronopoulos and Kuck 1987, doi:10.1109/TC.1987.5009495): the last
-    shards are small, so that no worker has a large one before it when the others are done.
+    shards are small, so that no worker has a large one before it when the others are done; but not
+    so small, where there are many items, that committing them is much of the work.
     """
+    takers = 2 * max(1, workers)
+    least = min(_SMALLEST_SHARD, math.ceil(num_items / takers))
     while num_items:
-        size = min(shard_size, math.ceil(num_items / (2 * max(1, workers))))
+        size = min(shard_size, num_items, max(least, math.ceil(num_items / takers)))
         yield size
         num_items -= size
 
