@@ -20,6 +20,8 @@ _QUIET = {
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.worker.memory.monitor-interval": "1s",
+    # Each connection keeps its last thousand messages for a debugger, with all items of all shards in them.
+    "distributed.admin.low-level-log-length": 10,
     "distributed.worker.profile.enabled": False,  # it looks at the stack a hundred times a second
 }
 # Dask's own limit is 3 deaths of a shard; breadcrumbs give up on single images long before this.
