@@ -82,21 +82,21 @@ class TemporalBlend:
             before = self._shown[-1]
             before.on = flow(before.sight, sight)
             back = flow_back(before.sight, sight, before.on)
-        levels = output.float()[None]
+        levels = output.contiguous().float()[None]  # plane by plane, as fields are
         self._shown.append(_Shown(position, sight, levels, made_ready(levels), back))
 
     def at(self, position: int) -> Tensor:
         """The output of that frame averaged with its neighbours, as far as they have been added."""
         middle = next(shown for shown in self._shown if shown.position == position)
-        total = middle.output.clone()
-        weights = torch.ones(1, 1, *total.shape[2:])
+        total, weights = middle.output, torch.ones(())
         for shown, way in self._neighbours(position):
-            weight = _alikeness(middle.sight, shown.sight, way, self.blending, weights)
+            weight = _alikeness(middle.sight, shown.sight, way, self.blending)
             weight *= self.blending.share(abs(shown.position - position))
+            weight = _enlarged(weight, total)
             # A straight line between pixels blurs strokes, and style is lost: 0.016 of its gain.
-            total.addcmul_(warped_sharply(shown.ready, way), weight)
-            weights += weight
-        return total.div_(weights).add_(0.5)[0].clamp_(0, 255).to(torch.uint8)
+            total = torch.addcmul(total, warped_sharply(shown.ready, way), weight)
+            weights = weights + weight
+        return (total / weights).add_(0.5)[0].clamp_(0, 255).to(torch.uint8)
 
     def _neighbours(self, position: int) -> Iterator[tuple[_Shown, Tensor]]:
         """Frames up to `radius` away, each with the field that leads there."""
@@ -110,10 +110,13 @@ class TemporalBlend:
                 yield there, way
 
 
-def _alikeness(a: Sight, b: Sight, way: Tensor, blending: Blending, like: Tensor) -> Tensor:
-    """1 where what `way` leads to looks the same, falling to 0 at the tolerance: `[1, 1, H, W]`."""
+def _alikeness(a: Sight, b: Sight, way: Tensor, blending: Blending) -> Tensor:
+    """1 where what `way` leads to looks the same, falling to 0 at the tolerance: `[1, 1, h, w]`."""
     off = (a.light[0] - warped(b.light[0], way)).abs()
     off = F.avg_pool2d(off, _CELL, _CELL // 2, _CELL // 4, count_include_pad=False)
     weight = (1 - (off / blending.tolerance).square()).clamp_min(0).square()
-    weight = weight * inside(way, *weight.shape[2:])
-    return F.interpolate(weight, size=like.shape[2:], mode="bilinear", align_corners=False)
+    return weight * inside(way, *weight.shape[2:])
+
+
+def _enlarged(plane: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(plane, size=like.shape[2:], mode="bilinear", align_corners=False)

@@ -38,6 +38,7 @@ class Sight:
     """A frame to compare others with: light `[1, 1, h, w]` at falling sizes, finest first."""
 
     light: tuple[Tensor, ...]
+    equations: tuple[Tensor, ...]  # of least squares: what they have of the frame alone
     spectrum: Tensor  # of the second
 
     @classmethod
@@ -50,22 +51,22 @@ class Sight:
         levels = [F.interpolate(light, size=size, mode="bilinear", antialias=True)]
         while len(levels) < _LEVELS:
             levels.append(F.avg_pool2d(levels[-1], 2))
-        return cls(tuple(levels), spectrum_of(levels[1][0, 0]))
+        return cls(tuple(levels), tuple(map(_equations, levels)), spectrum_of(levels[1][0, 0]))
 
 
 def flow(a: Sight, b: Sight) -> Tensor:
     """The field from frame `a` to frame `b`."""
     shift = camera_shift((a.light[1][0, 0], a.spectrum), (b.light[1][0, 0], b.spectrum))
     field = torch.tensor(shift).reshape(1, 2, 1, 1)
-    for one, other in zip(reversed(a.light), reversed(b.light), strict=True):
+    for level in reversed(range(_LEVELS)):
         for _ in range(_STEPS):
-            field = _improved(field, one, other)
+            field = _improved(field, a, b, level)
     return field
 
 
 def flow_back(a: Sight, b: Sight, there: Tensor) -> Tensor:
     """The field from `b` to `a`, where that from `a` to `b` is known."""
-    return _improved(-warped(there, -there), b.light[0], a.light[0])
+    return _improved(-warped(there, -there), b, a, level=0)
 
 
 def warped(image: Tensor, field: Tensor) -> Tensor:
@@ -114,13 +115,12 @@ def _sampled(image: Tensor, places: Tensor) -> Tensor:
     return F.grid_sample(image, places, "bilinear", padding_mode="border", align_corners=False)
 
 
-def _improved(field: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    height, width = one.shape[2:]
-    off = one - warped(other, field)
-    weight = 1 / (1 + (off / _OUTLIER).square())
-    right, down = _slopes(one)
-    terms = torch.cat([right * right, right * down, down * down, right * off, down * off], dim=1)
-    xx, xy, yy, xr, yr = _summed(terms * weight).unbind(dim=1)
+def _improved(field: Tensor, one: Sight, other: Sight, level: int) -> Tensor:
+    height, width = one.light[level].shape[2:]
+    off = one.light[level] - warped(other.light[level], field)
+    terms = one.equations[level] / (off / _OUTLIER).square_().add_(1)
+    terms[:, 3:] *= off
+    xx, xy, yy, xr, yr = _summed(terms).unbind(dim=1)
     xx, yy = xx + _DAMPING, yy + _DAMPING
     size = xx * yy - xy * xy
     steps = torch.stack([(yy * xr - xy * yr) / size, (xx * yr - xy * xr) / size], dim=1)
@@ -131,34 +131,35 @@ def _improved(field: Tensor, one: Tensor, other: Tensor) -> Tensor:
 
 def _summed(terms: Tensor) -> Tensor:
     """Over windows, each with some of what is around it."""
-    cells = F.avg_pool2d(terms, _CELL) * (2 * _CELL) ** 2
-    near = _averaged(cells, [0.25, 0.5, 0.25])
-    around = _averaged(near, [0.2] * 5)
+    planes, height, width = terms.shape[1], terms.shape[2] // _CELL, terms.shape[3] // _CELL
+    rows = terms.reshape(1, planes, height, _CELL, -1).sum(dim=3)
+    cells = 4 * rows.reshape(1, planes, height, width, _CELL).sum(dim=4)
+    near = F.pad(cells, (1, 1, 1, 1), mode="replicate")
+    for _ in range(2):  # two pairs make [1, 2, 1] / 4
+        near = F.avg_pool2d(near, 2, stride=1)
+    around = F.avg_pool2d(F.pad(near, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
     return near + _AROUND * around + _WHOLE * near.mean(dim=(2, 3), keepdim=True)
 
 
-def _averaged(planes: Tensor, weights: list[float]) -> Tensor:
-    reach = len(weights) // 2
-    for dim in (2, 3):
-        margin = [0, 0, reach, reach] if dim == 2 else [reach, reach, 0, 0]
-        padded = F.pad(planes, margin, mode="replicate")
-        length = planes.shape[dim]
-        parts = [weight * padded.narrow(dim, n, length) for n, weight in enumerate(weights)]
-        planes = torch.stack(parts).sum(dim=0)
-    return planes
-
-
-def _slopes(light: Tensor) -> tuple[Tensor, Tensor]:
+def _equations(light: Tensor) -> Tensor:
+    """Squares and product of the slopes to the right and down, and these: `[1, 5, h, w]`."""
     padded = F.pad(light, (1, 1, 1, 1), mode="replicate")
     right = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
-    return right, down
+    return torch.cat([right * right, right * down, down * down, right, down], dim=1)
 
 
 def _spread(field: Tensor, height: int, width: int) -> Tensor:
     if field.shape[2:] == (height, width):
         return field
-    return F.interpolate(field, size=(height, width), mode="bilinear", align_corners=False)
+    return _stretching(height, field.shape[2]) @ field @ _stretching(width, field.shape[3]).T
+
+
+@lru_cache(maxsize=32)
+def _stretching(length: int, points: int) -> Tensor:
+    """`[length, points]`: what draws straight lines between the points of a line that becomes longer."""
+    steps = torch.eye(points)[None]
+    return F.interpolate(steps, size=length, mode="linear", align_corners=False)[0].T.contiguous()
 
 
 def _with_earlier(image: Tensor, edge: Tensor, dim: int, step: int, power: float) -> Tensor:
@@ -177,12 +178,13 @@ def _moved(field: Tensor, height: int, width: int, before: float = 0.0) -> Tenso
 
     `before`: pixels to the left of and above it.
     """
-    places = _places(height, width, before)
-    return torch.add(places, _spread(field, height, width), alpha=2)
+    across = field[0] @ _stretching(width, field.shape[3]).T
+    down = _stretching(height, field.shape[2]).expand(2, -1, -1)
+    return torch.baddbmm(_places(height, width, before), down, across, alpha=2)[None]
 
 
 @lru_cache(maxsize=8)
 def _places(height: int, width: int, before: float) -> Tensor:
-    """Of all pixels in -1..1, (right, down), `[1, 2, H, W]`; or `before` them."""
+    """Of all pixels in -1..1, (right, down), `[2, H, W]`; or `before` them."""
     rows, cols = (((torch.arange(n) - before) * 2 + 1) / n - 1 for n in (height, width))
-    return torch.stack(torch.meshgrid(cols, rows, indexing="xy"))[None]
+    return torch.stack(torch.meshgrid(cols, rows, indexing="xy"))

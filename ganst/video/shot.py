@@ -109,7 +109,7 @@ class ShotStylizer:
     def _measure(self, image: Tensor) -> Statistics:
         assert self._norms
         x, _ = self._prepared(image)
-        return self._norms.measure(x)[1]
+        return self._norms.measure(x)
 
     def _run(self, image: Tensor, statistics: Statistics) -> Tensor:
         assert self._norms

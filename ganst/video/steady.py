@@ -22,9 +22,9 @@ Statistics = tuple[Tensor, ...]  # of each norm in turn: `[2, C]`, mean and mean
 class SharingSchedule:
     """Which frames are measured, and how far back their statistics count; positions in a shot."""
 
-    every: int = 12  # frames
-    window: int = 4  # anchors
-    keep: float = 0.6  # share of the mean that the older anchors have
+    every: int = 24  # frames
+    window: int = 2  # anchors
+    keep: float = 0.36  # weight of an anchor beside that of the next one
 
     def __post_init__(self) -> None:
         if self.every < 1 or self.window < 1 or not 0 <= self.keep < 1:
