@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 
+from ganst.correction.bench import Bench
 from ganst.scoring.calibration import (
     FAMILIES,
     JUDGED,
@@ -101,6 +102,23 @@ def test_a_large_photo_is_compared_with_large_ones(stand_in):
     sources = np.array([[columns[name] for name in SOURCE_NAMES]])
     found = calibration.p_values(sources, calibration.residuals(columns)[None], ["key"])
     assert found.tolist() == [judged.p_anomaly]
+    assert Calibration.from_bytes(calibration.to_bytes()).judge(columns, "key") == judged
+
+
+def test_a_candidate_for_a_large_photo_is_compared_with_large_ones_too(stand_in):
+    ordinary = stand_in.calibration.scores.ordinary
+    scores = SizedScores(ordinary=ordinary, large=10 * ordinary)
+    bench = Bench(
+        calibration=replace(stand_in.calibration, scores=scores),
+        alpha=0.05,
+        others=(),
+        recompress=lambda pixels: pixels,
+        key="key",
+        ignored=("color",),
+    )
+    columns = stand_in.columns(5, stand_in.calibration.reference) | {"x_scale": 11.0}
+    judged = bench.judge(columns)
+    assert judged.p_anomaly == p_value(judged.anomaly, 10 * ordinary, "key")
 
 
 def test_a_truncated_calibration_is_refused(stand_in):

@@ -126,6 +126,9 @@ def test_what_photos_are_like_says_how_odd_they_are(detector):
     ordinary, odd = detector.about(np.array([[0.0, 0.0, 0.0], [3.0, -3.0, 3.0]]))
     assert ordinary[0] == odd[0] == 1
     assert (odd[-3:] > ordinary[-3:] + 1).all()
+    scores, each = np.split(odd[1:-3], 2)
+    np.testing.assert_array_equal(each, np.abs(scores))
+    assert scores.min() < 0
 
 
 def test_the_distance_of_a_block_is_that_of_its_marginal_gaussian(detector):
