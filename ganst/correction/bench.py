@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ganst.scoring.calibration import JUDGED, MEMBERS
-from ganst.scoring.conformal import p_value
+from ganst.scoring.calibration import JUDGED, MEMBERS, SCALE
 from ganst.scoring.detector import bounded, standing_out
 from ganst.scoring.measuring import measure, measure_quickly
 
@@ -59,7 +58,7 @@ class Bench:
         if not self.ignored:
             return judgement
         score = self._score(columns, self.calibration.residuals(columns))
-        return replace(judgement, anomaly=score, p_anomaly=self._p(score))
+        return replace(judgement, anomaly=score, p_anomaly=self._p(score, columns))
 
     def judge_image(self, source: Tensor, output: Tensor) -> Judgement:
         """Measure uint8 `[3, H, W]` both, and judge."""
@@ -89,10 +88,12 @@ class Bench:
         if self.run_scale is None:
             return None
         left = self.run_scale.apply(self.calibration.residuals(columns)[None])
-        return self._p(self._score(columns, bounded(left, self.calibration.detector.signs)[0]))
+        return self._p(
+            self._score(columns, bounded(left, self.calibration.detector.signs)[0]), columns
+        )
 
-    def _p(self, score: float) -> float:
-        return p_value(score, self.calibration.scores, self.key)
+    def _p(self, score: float, columns: Mapping[str, float]) -> float:
+        return self.calibration.scores.p(score, columns[SCALE], self.key)
 
     def _score(self, columns: Mapping[str, float], residuals: np.ndarray) -> float:
         """The anomaly of residuals `[D]`, the ignored ones at what the others lead one to expect.

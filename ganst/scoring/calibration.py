@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ganst.scoring.columns import COLUMNS, SCORER_VERSION
-from ganst.scoring.conformal import false_alarm_bound, p_value, power_floor
+from ganst.scoring.conformal import SizedScores, false_alarm_bound, p_value, power_floor
 from ganst.scoring.detector import Detector, UsualSizes, bounded
 from ganst.scoring.reasons import Namer, evidence
 from ganst.scoring.reference import Reference, StyleReference
@@ -32,7 +32,9 @@ MEMBERS = {
     family: np.array([index for index, column in enumerate(JUDGED) if column.family == family])
     for family in FAMILIES
 }
-_LAYOUT = 4
+SCALE = "x_scale"
+_LAYOUT = 5
+_UPGRADED = {"layout": 4, "scorer_version": "5"}  # older files that are read, and judge as they did
 _LOSSLESS = ("png", "tiff", "bmp")
 
 
@@ -88,8 +90,8 @@ class Judgement:
 class Calibration:
     """Reference, detector, sorted reference scores and namer of one style.
 
-    `sizes`: how large the detector's deviations usually are, given the photo; `scores`,
-    `source_scores` and `family_scores[family]` `[n]`: one cross-fitted score per calibration photo;
+    `sizes`: how large the detector's deviations usually are, given the photo; `scores` by the size of
+    the photo, `source_scores` and `family_scores[family]` `[n]`: one cross-fitted score per calibration photo;
     `limits` `[2, D]`: 1st and 99th percentile of the residuals of outputs left out of the fit.
     """
 
@@ -97,7 +99,7 @@ class Calibration:
     reference: Reference
     detector: Detector
     sizes: UsualSizes
-    scores: np.ndarray
+    scores: SizedScores
     source_scores: np.ndarray
     family_scores: Mapping[str, np.ndarray]
     limits: np.ndarray
@@ -127,7 +129,7 @@ class Calibration:
         families = {f"p_{family}": self._family_p(residuals, family, key) for family in FAMILIES}
         reason, probability = self.namer.name(residuals)
         return Judgement(
-            p_anomaly=p_value(score, self.scores, key),
+            p_anomaly=self.scores.p(score, columns[SCALE], key),
             anomaly=score,
             p_source=self._source_p(columns, key),
             reason=reason,
@@ -152,17 +154,18 @@ class Calibration:
         """p-values `[n]` of residuals `[n, D]` of photos `[n, X]`; `keys` break ties."""
         deviations = self.detector.deviations(bounded(residuals, self.detector.signs))
         scores = self.sizes.unusual(self.detector.about(sources), deviations)
-        pairs = zip(scores.tolist(), keys, strict=True)
-        return np.array([p_value(score, self.scores, key) for score, key in pairs])
+        scales = sources[:, SOURCE_NAMES.index(SCALE)]
+        triples = zip(scores.tolist(), scales.tolist(), keys, strict=True)
+        return np.array([self.scores.p(*triple) for triple in triples])
 
     def false_alarm_bound(self, alpha: float) -> float:
         """95 % upper bound of the false-alarm rate at `alpha`, on photos like the calibration's."""
-        return false_alarm_bound(len(self.scores), alpha)
+        return false_alarm_bound(len(self.scores.ordinary), alpha)
 
     @property
     def power_floor(self) -> float:
         """The smallest p this calibration can give."""
-        return power_floor(len(self.scores))
+        return power_floor(len(self.scores.ordinary))
 
     def _family_p(self, residuals: np.ndarray, family: str, key: str) -> float:
         score = float(self.detector.distance(residuals[None], MEMBERS[family])[0])
@@ -176,7 +179,9 @@ class Calibration:
         """Serialise as safetensors with one JSON entry of metadata; the same bytes every time."""
         arrays = {
             "sizes": self.sizes.weights,
-            "scores": self.scores,
+            "sizes.spread": self.sizes.spread,
+            "scores": self.scores.ordinary,
+            "scores.large": self.scores.large,
             "scores.source": self.source_scores,
             "limits": self.limits,
         }
@@ -210,8 +215,8 @@ class Calibration:
             ),
             reference=Reference.from_arrays(_under(arrays, "reference.")),
             detector=Detector.from_arrays(_under(arrays, "detector.")),
-            sizes=UsualSizes(weights=arrays["sizes"]),
-            scores=arrays["scores"],
+            sizes=UsualSizes(weights=arrays["sizes"], spread=arrays["sizes.spread"]),
+            scores=SizedScores(ordinary=arrays["scores"], large=arrays["scores.large"]),
             source_scores=arrays["scores.source"],
             family_scores={family: arrays[f"scores.{family}"] for family in FAMILIES},
             limits=arrays["limits"],
@@ -259,6 +264,8 @@ def _parse(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _read(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     header, arrays = _parse(data)
+    if _UPGRADED.items() <= header.items():
+        header, arrays = _upgraded(header, arrays)
     version = header.get("scorer_version")
     if header.get("layout") != _LAYOUT or version != SCORER_VERSION:
         raise CalibrationError(
@@ -267,6 +274,20 @@ def _read(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if header.get("columns") != [column.name for column in COLUMNS]:
         raise CalibrationError("made with other score columns: calibrate again")
     return header, arrays
+
+
+def _upgraded(
+    header: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What has become of a file from before sizes of photos were told apart: one reference for all."""
+    if "sizes" not in arrays or "scores" not in arrays:
+        return header, arrays
+    weights, columns = arrays["sizes"], len(SOURCE_NAMES)
+    unasked = np.zeros((columns, weights.shape[1]))  # how odd each source column is
+    sizes = np.concatenate([weights[: 1 + columns], unasked, weights[1 + columns :]])
+    added = {"sizes": sizes, "sizes.spread": np.ones(weights.shape[1])}
+    added["scores.large"] = arrays["scores"]
+    return header | {"layout": _LAYOUT, "scorer_version": SCORER_VERSION}, arrays | added
 
 
 def _under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

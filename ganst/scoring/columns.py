@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Part of an attempt's identity: raise it whenever a column's value or the detector changes.
-SCORER_VERSION = "5"
+SCORER_VERSION = "6"
 
 Family = Literal["content", "passthrough", "style", "artifact", "color", "source"]
 Direction = Literal["high_bad", "low_bad", "two_sided"]

@@ -7,12 +7,51 @@ calibrating on them gave 39-51 % false alarms on unseen photos at a nominal 5 %.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+LARGE = 800.0  # px of the short side from which on a photo is large
+_MIXED = (720.0, 900.0)  # between them the p-values of both sizes are mixed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizedScores:
+    """Sorted reference scores of ordinary photos and of large ones, `[n]` and `[m]`.
+
+    Each size is compared with its like (Mondrian conformal, Vovk 2005, section 4.5): outputs of
+    large photos score higher, and in one reference they set the threshold for all.
+    """
+
+    ordinary: np.ndarray
+    large: np.ndarray
+
+    @classmethod
+    def fit(
+        cls, scores: np.ndarray, scales: np.ndarray, units: Sequence[str], fewest: int
+    ) -> SizedScores:
+        """Fit scores `[n]` of views, `scales` `[n]` in log2 px of the short side, of photos `units`.
+
+        A size of which there are fewer than `fewest` photos is not told from the other.
+        """
+        is_large, names = scales >= np.log2(LARGE), np.asarray(units)
+        parts = [(scores[one], names[one]) for one in (~is_large, is_large)]
+        if min(len(set(photos.tolist())) for _, photos in parts) < fewest:
+            parts = [(scores, names)] * 2
+        ordinary, large = (unusual_per_unit(of, photos.tolist(), 2) for of, photos in parts)
+        return cls(ordinary=ordinary, large=large)
+
+    def p(self, score: float, scale: float, key: str) -> float:
+        """p-value of an output whose photo has a short side of 2 ** `scale` px; `key` breaks ties."""
+        low, high = np.log2(_MIXED)
+        share = float(np.clip((scale - low) / (high - low), 0, 1))
+        ordinary = p_value(score, self.ordinary, key) if share < 1 else 0.0
+        large = p_value(score, self.large, key) if share > 0 else 0.0
+        return (1 - share) * ordinary + share * large
 
 
 def p_value(score: float, reference: np.ndarray, key: str) -> float:
@@ -77,17 +116,15 @@ def fold_by_group(groups: Sequence[str], folds: int) -> np.ndarray:
     return np.array([fold_of[group] for group in groups])
 
 
-def unusual_per_unit(scores: np.ndarray, units: Sequence[str]) -> np.ndarray:
-    """The third largest score of each unit (of fewer: the least), sorted: `[number of units]`.
+def unusual_per_unit(scores: np.ndarray, units: Sequence[str], rank: int = 3) -> np.ndarray:
+    """The `rank`-th largest score of each unit (of fewer: the least), sorted: `[number of units]`.
 
-    A photo counts once, by the third most unusual of its six views: p-values are then conservative
-    for any one view of a new photo, which pays for the photos from elsewhere that no calibration
-    has seen. Measured for `vangogh` on 249 outputs of photos from elsewhere and strong faults on 8
-    of them: by the second, 1.6 % of the clean are flagged at 5 %, none at 1 %, and 75 % of the faults
-    at 1 %; by the third 4.0 %, none, and 81 %.
+    A photo counts once, by the second most unusual of its five ordinary views, or by the third of
+    all six: p-values are then conservative for any one view of a new photo, which pays for the
+    photos from elsewhere that no calibration has seen (docs/benchmarks.md has what was measured).
     """
     names, index = np.unique(np.asarray(units), return_inverse=True)
-    return np.sort([np.sort(scores[index == unit])[-3:][0] for unit in range(len(names))])
+    return np.sort([np.sort(scores[index == unit])[-rank:][0] for unit in range(len(names))])
 
 
 def false_alarm_bound(count: int, alpha: float, confidence: float = 0.95) -> float:

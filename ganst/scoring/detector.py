@@ -24,8 +24,9 @@ _RIDGE = 30.0
 _BETTER = 1.5
 _STANDING_OUT, _GIVEN_OTHERS = 6, 3  # columns
 _USUAL = 0.9  # quantile of a deviation that is called its usual size
-_SIZE_RIDGE = 200.0
-_TRUST = 0.25  # in what views made odd on purpose tell of photos that are odd by themselves
+_SPREAD = (0.5, 0.95)  # quantiles between which its logarithm spreads
+_SIZE_RIDGE = 1000.0
+_TINY = 1e-6
 _MIN_SPREAD = 0.6  # of a residual: a column that the source explains fully is no alarm bell
 
 
@@ -123,16 +124,18 @@ class Detector:
         )
 
     def about(self, sources: np.ndarray) -> np.ndarray:
-        """What photos `[m, X]` are like, and how odd they are: `[m, 4 + X]`.
+        """What photos `[m, X]` are like, and how odd they are: `[m, 4 + 2 X]`.
 
-        Intercept, clipped scores, log squared length, the largest score and the sum of the largest three.
+        Intercept, clipped scores, how odd each is, log squared length, the largest and the sum of the
+        largest three.
         """
         scores = self.source_scale.transform(sources)
         cut = np.clip(scores, -_SOURCE_LIMIT, _SOURCE_LIMIT)
-        largest = np.sort(np.abs(cut), axis=1)[:, ::-1]
+        each = np.abs(cut)
+        largest = np.sort(each, axis=1)[:, ::-1]
         length = np.log(_squared_length(scores, self.source_precision) + 1e-3)
         odd = (length, largest[:, 0], largest[:, :3].sum(axis=1))
-        return np.column_stack([np.ones(len(cut)), cut, *odd])
+        return np.column_stack([np.ones(len(cut)), cut, each, *odd])
 
     def source_distance(self, sources: np.ndarray) -> np.ndarray:
         """How unlike the fitted photos others are: squared Mahalanobis length of `[m, X]`, `[m]`."""
@@ -207,27 +210,35 @@ class Floors:
 class UsualSizes:
     """How large each of the deviations is among good outputs of photos like this one.
 
-    `weights` `[4 + X, 3]` of their logarithms. Odd photos have odd outputs; with one size for all,
-    they set the threshold for everyday ones (locally weighted conformal scores, arXiv:1604.04173).
+    `weights` `[4 + 2 X, 3]` of their logarithms, `spread` `[3]` of those. Odd photos have odd outputs;
+    with one size for all, they set the threshold for everyday ones (locally weighted conformal
+    scores, arXiv:1604.04173). With one spread, the deviation that scatters most would set it.
     """
 
     weights: np.ndarray
+    spread: np.ndarray
 
     @classmethod
     def fit(cls, about: np.ndarray, deviations: np.ndarray) -> UsualSizes:
-        """Fit `[n, 3]` of normal outputs, left out of the fit, of photos that are like `[n, 4 + X]`.
+        """Fit `[n, 3]` of normal outputs, left out of the fit, of photos that are like `[n, 4 + 2 X]`.
 
         One in ten is larger.
         """
-        logs = np.log(deviations + 1e-6)
+        logs = np.log(deviations + _TINY)
         middle = logs.mean(axis=0)
-        weights = _TRUST * ridge(about, logs - middle, _SIZE_RIDGE)
-        weights[0] += middle + np.quantile(logs - middle - about @ weights, _USUAL, axis=0)
-        return cls(weights=weights)
+        weights = ridge(about, logs - middle, _SIZE_RIDGE)
+        rest = logs - middle - about @ weights
+        weights[0] += middle + np.quantile(rest, _USUAL, axis=0)
+        low, high = np.quantile(rest, _SPREAD, axis=0)
+        return cls(weights=weights, spread=np.maximum(high - low, _TINY))
 
     def unusual(self, about: np.ndarray, deviations: np.ndarray) -> np.ndarray:
-        """The anomaly score: the largest of the deviations `[m, 3]`, each over its size; `[m]`."""
-        return (deviations / np.exp(about @ self.weights)).max(axis=1)
+        """The anomaly score `[m]`: the largest of the deviations `[m, 3]`, each over its size.
+
+        Their logarithms are brought to one spread before, the mean of the three.
+        """
+        over = (np.log(deviations + _TINY) - about @ self.weights) / self.spread
+        return np.exp(over.max(axis=1) * self.spread.mean())
 
 
 def bounded(residuals: np.ndarray, signs: np.ndarray) -> np.ndarray:

@@ -11,12 +11,13 @@ from ganst.scoring.calibration import (
     FAMILIES,
     JUDGED,
     MEMBERS,
+    SCALE,
     SOURCE_NAMES,
     Calibration,
     Scope,
 )
 from ganst.scoring.columns import COLUMNS
-from ganst.scoring.conformal import cross_fit, unusual_per_unit
+from ganst.scoring.conformal import SizedScores, cross_fit, unusual_per_unit
 from ganst.scoring.detector import Detector, Floors, UsualSizes
 from ganst.scoring.reasons import Namer
 
@@ -29,7 +30,7 @@ MIN_PHOTOS = 40
 _FOLDS = 10
 _TRIMMED_SHARE = 0.02
 _WAYS = 3  # in which an output may deviate
-_ABOUT = len(SOURCE_NAMES) + 4
+_ABOUT = 2 * len(SOURCE_NAMES) + 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +56,8 @@ def fit_calibration(
 ) -> Calibration:
     """Fit detector and namer on all rows; take the reference scores from detectors that saw less.
 
-    The score of a photo is that of its second most unusual view, by a detector that saw no photo of
-    its group. Raises ValueError below 40 photos, where no p under 0.025 exists.
+    The score of a photo is that of its second most unusual view of a size, by a detector that saw no
+    photo of its group. Raises ValueError below 40 photos, where no p under 0.025 exists.
     """
     photos = sorted(set(normal.photos))
     if len(photos) < MIN_PHOTOS:
@@ -73,7 +74,12 @@ def fit_calibration(
         reference=reference,
         detector=detector,
         sizes=UsualSizes.fit(about, deviations),
-        scores=unusual_per_unit(_left_out(about, deviations, normal.groups), normal.photos),
+        scores=SizedScores.fit(
+            _left_out(about, deviations, normal.groups),
+            sources[:, SOURCE_NAMES.index(SCALE)],
+            normal.photos,
+            MIN_PHOTOS,
+        ),
         source_scores=unusual_per_unit(unlike[:, 0], normal.photos),
         family_scores={
             family: unusual_per_unit(families[:, index], normal.photos)
@@ -107,7 +113,7 @@ def _cross_fit(
 ) -> np.ndarray:
     """Deviations, what the photos are like, source and family scores and residuals of every row.
 
-    `[n, 3 + (4 + X) + 1 + 5 + D]`; fits `kept` only.
+    `[n, 3 + (4 + 2 X) + 1 + 5 + D]`; fits `kept` only.
     """
 
     def score(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:

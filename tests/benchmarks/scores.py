@@ -83,7 +83,7 @@ def judge(calibration: Calibration, normal: Table, faulty: Table) -> tables.Resu
     rows = [dict(zip(COLUMN_NAMES, row.tolist(), strict=True)) for row in values]
     judged = [calibration.judge(row, str(index)) for index, row in enumerate(rows)]
     anomaly = np.array([one.anomaly for one in judged])
-    scored = {tables.SHIPPED: Scored(scores=anomaly, reference=calibration.scores)}
+    scored = {tables.SHIPPED: Scored(scores=anomaly, reference=calibration.scores.ordinary)}
     for name, scorer in DETECTORS.items():
         try:
             scored[name] = run(scorer, normal, faulty)

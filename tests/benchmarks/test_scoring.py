@@ -2,13 +2,15 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 from sklearn.metrics import roc_auc_score
 
-from tests.benchmarks.scoring import metrics, splits
+from tests.benchmarks.scoring import cases, metrics, splits
 
 _HERE = Path(__file__).parent / "scoring"
 _DEMO = Path(__file__).parents[2] / "pipelines" / "demo"
@@ -97,3 +99,21 @@ def test_drawn_rankings_lie_around_the_one_of_all_photos():
     low, high = metrics.interval(drawn)
     assert low < metrics.auroc(clean, faulty) < high
     assert 0.05 < high - low < 0.35
+
+
+def test_rows_measured_against_other_paintings_or_places_are_not_taken_from_the_cache(tmp_path):
+    def key(*, digest: str = "a", places: float = 0.0) -> str:
+        reference = SimpleNamespace(to_arrays=lambda: {"places": np.array([places])})
+        bench: Any = SimpleNamespace(
+            pack=SimpleNamespace(digest=digest),
+            other=SimpleNamespace(digest="b"),
+            calibration=SimpleNamespace(reference=reference),
+            severities=(2.0,),
+            max_side=480,
+        )
+        photo = tmp_path / "photo"
+        photo.write_bytes(b"pixels")
+        return cases._key(bench, ("faulty", photo, 0))
+
+    assert key() == key()
+    assert len({key(), key(digest="c"), key(places=1.0)}) == 3

@@ -22,7 +22,7 @@ def test_a_pack_holds_the_calibration_made_for_it(calibrated_pack):
     data = (calibrated_pack.path / CALIBRATION_FILE).read_bytes()
     calibration = Calibration.from_bytes(data)
     assert calibration.style_digest == calibrated_pack.digest
-    assert calibration.facts["photos"] == len(calibration.scores) == 44
+    assert calibration.facts["photos"] == len(calibration.scores.ordinary) == 44
     assert calibration.facts["groups"] == 11
 
 

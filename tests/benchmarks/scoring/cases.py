@@ -27,6 +27,7 @@ from ganst.scoring.model_faults import (
     wrong_input_range,
     wrong_norm,
 )
+from ganst.scoring.reference import Reference
 from ganst.scoring.views import widen
 from pipelines.images import decode
 from tests.benchmarks.scoring.benign import FORMATS, SOURCES, written
@@ -180,6 +181,7 @@ def _key(bench: Bench, key: tuple[Any, ...]) -> str:
         *(hashlib.sha256(p.read_bytes()).hexdigest() if isinstance(p, Path) else p for p in key),
         bench.pack.digest,
         bench.other.digest,
+        _reference_digest(bench.calibration.reference),
         SCORER_VERSION,
         bench.severities,
         bench.max_side,
@@ -187,6 +189,12 @@ def _key(bench: Bench, key: tuple[Any, ...]) -> str:
         open_network() is not None,
     )
     return f"{key[0]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}"
+
+
+def _reference_digest(reference: Reference) -> str:
+    """Columns are measured against the paintings and places of a calibration, not by its detector."""
+    arrays = sorted(reference.to_arrays().items())
+    return hashlib.sha256(b"".join(value.tobytes() for _, value in arrays)).hexdigest()
 
 
 def joined(tables: Sequence[Table]) -> Table:

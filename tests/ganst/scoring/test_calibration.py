@@ -1,10 +1,13 @@
+import json
+import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
+from ganst.correction.bench import Bench
 from ganst.scoring.calibration import (
     FAMILIES,
     JUDGED,
@@ -14,7 +17,7 @@ from ganst.scoring.calibration import (
     CalibrationError,
 )
 from ganst.scoring.canonical import blur
-from ganst.scoring.conformal import p_value
+from ganst.scoring.conformal import SizedScores, p_value
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
 from ganst.scoring.measuring import measure
 
@@ -57,6 +60,67 @@ def test_a_calibration_of_another_scorer_version_is_refused(stand_in):
         Calibration.from_bytes(old)
 
 
+def of_before(calibration: Calibration) -> bytes:
+    """The file that the version before would have written of a calibration."""
+    data = calibration.to_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["ganst"])
+    arrays = load(data)
+    del arrays["sizes.spread"], arrays["scores.large"]
+    columns = len(SOURCE_NAMES)
+    arrays["sizes"] = np.delete(arrays["sizes"], slice(1 + columns, 1 + 2 * columns), axis=0)
+    text = json.dumps(header | {"layout": 4, "scorer_version": "5"})
+    return save(arrays, metadata={"ganst": text})
+
+
+def test_a_calibration_of_the_version_before_judges_as_it_did(stand_in):
+    calibration = stand_in.calibration
+    old = Calibration.from_bytes(of_before(calibration))
+    columns = stand_in.columns(5, calibration.reference)
+    sources = np.array([[columns[name] for name in SOURCE_NAMES]])
+    about = np.delete(calibration.detector.about(sources)[0], slice(14, 27))
+    weights = np.delete(calibration.sizes.weights, slice(14, 27), axis=0)
+    deviations = calibration.detector.deviations(calibration.residuals(columns)[None])[0]
+    expected = max(deviations / np.exp(about @ weights))
+    judged = old.judge(columns, "key")
+    assert judged.anomaly == pytest.approx(expected, rel=1e-4)
+    assert judged.p_anomaly == p_value(judged.anomaly, calibration.scores.ordinary, "key")
+    huge = columns | {"x_scale": 11.0}
+    assert old.judge(huge, "key").p_anomaly == p_value(
+        old.judge(huge, "key").anomaly, calibration.scores.ordinary, "key"
+    )
+    assert Calibration.from_bytes(old.to_bytes()).judge(columns, "key") == judged
+
+
+def test_a_large_photo_is_compared_with_large_ones(stand_in):
+    ordinary = stand_in.calibration.scores.ordinary
+    scores = SizedScores(ordinary=ordinary, large=10 * ordinary)
+    calibration = replace(stand_in.calibration, scores=scores)
+    columns = stand_in.columns(5, calibration.reference) | {"x_scale": 11.0}
+    judged = calibration.judge(columns, "key")
+    assert judged.p_anomaly == p_value(judged.anomaly, 10 * ordinary, "key")
+    sources = np.array([[columns[name] for name in SOURCE_NAMES]])
+    found = calibration.p_values(sources, calibration.residuals(columns)[None], ["key"])
+    assert found.tolist() == [judged.p_anomaly]
+    assert Calibration.from_bytes(calibration.to_bytes()).judge(columns, "key") == judged
+
+
+def test_a_candidate_for_a_large_photo_is_compared_with_large_ones_too(stand_in):
+    ordinary = stand_in.calibration.scores.ordinary
+    scores = SizedScores(ordinary=ordinary, large=10 * ordinary)
+    bench = Bench(
+        calibration=replace(stand_in.calibration, scores=scores),
+        alpha=0.05,
+        others=(),
+        recompress=lambda pixels: pixels,
+        key="key",
+        ignored=("color",),
+    )
+    columns = stand_in.columns(5, stand_in.calibration.reference) | {"x_scale": 11.0}
+    judged = bench.judge(columns)
+    assert judged.p_anomaly == p_value(judged.anomaly, 10 * ordinary, "key")
+
+
 def test_a_truncated_calibration_is_refused(stand_in):
     data = stand_in.calibration.to_bytes()
     with pytest.raises(CalibrationError):
@@ -90,9 +154,11 @@ def test_the_judgement_is_detector_and_conformal_put_together(stand_in):
     residuals = calibration.residuals(columns)
     deviations = calibration.detector.deviations(residuals[None])[0]
     sources = np.array([[columns[name] for name in SOURCE_NAMES]])
-    usual = np.exp(calibration.detector.about(sources)[0] @ calibration.sizes.weights)
-    assert judged.anomaly == pytest.approx(max(deviations / usual))
-    assert judged.p_anomaly == p_value(judged.anomaly, calibration.scores, "key")
+    sizes = calibration.sizes
+    usual = np.exp(calibration.detector.about(sources)[0] @ sizes.weights)
+    stretched = (deviations / usual) ** (sizes.spread.mean() / sizes.spread)
+    assert judged.anomaly == pytest.approx(max(stretched), rel=1e-4)
+    assert judged.p_anomaly == p_value(judged.anomaly, calibration.scores.ordinary, "key")
     assert 0 < judged.p_anomaly <= 1
 
 
@@ -140,8 +206,8 @@ def test_evidence_names_the_largest_residuals_in_words(stand_in):
 
 
 def test_the_scores_are_cross_fitted_one_per_photo(stand_in):
-    assert len(stand_in.calibration.scores) == NUM_PHOTOS
-    assert (np.diff(stand_in.calibration.scores) >= 0).all()
+    assert len(stand_in.calibration.scores.ordinary) == NUM_PHOTOS
+    assert (np.diff(stand_in.calibration.scores.ordinary) >= 0).all()
     assert stand_in.calibration.power_floor == 1 / (NUM_PHOTOS + 1)
 
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta, kstest
 
 from ganst.scoring.conformal import (
+    SizedScores,
     cross_fit,
     false_alarm_bound,
     fold_by_group,
@@ -111,6 +112,54 @@ def test_a_photo_counts_once_by_its_third_most_unusual_view(rows):
         found_of = sorted((s for u, s in rows if u == unit), reverse=True)
         expected.append(found_of[:3][-1])
     assert found.tolist() == sorted(expected)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 9)), min_size=1, max_size=30))
+def test_by_the_second_most_unusual_view_a_photo_counts_for_at_least_as_much(rows):
+    scores, units = np.array([s for _, s in rows]), [u for u, _ in rows]
+    assert (unusual_per_unit(scores, units, 2) >= unusual_per_unit(scores, units)).all()
+
+
+def views_of_two_sizes(
+    photos: int, large: int, seed: int = 4
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Five ordinary views of each photo and a large one of `large` of them, whose scores are higher."""
+    rng = np.random.default_rng(seed)
+    names = [f"{index:03}" for index in range(photos)]
+    units = [name for name in names for _ in range(5)] + names[:large]
+    scales = np.repeat([9.0, 10.2], [5 * photos, large])
+    oddness = dict(
+        zip(names, rng.exponential(size=photos), strict=True)
+    )  # views of a photo resemble
+    scores = np.array([oddness[name] for name in units]) * rng.uniform(0.8, 1.2, len(units))
+    return scores * np.where(scales > 9.5, 4, 1), scales, units
+
+
+def test_each_size_is_compared_with_its_like_and_sizes_between_with_both():
+    found = SizedScores.fit(*views_of_two_sizes(60, 50), 40)
+    assert (len(found.ordinary), len(found.large)) == (60, 50)
+    for score in (0.5, 3.0, 9.0):
+        small, big = (p_value(score, one, "k") for one in (found.ordinary, found.large))
+        assert found.p(score, 9.0, "k") == small
+        assert found.p(score, 10.2, "k") == big
+        middle = np.log2(720 * 900) / 2
+        assert found.p(score, middle, "k") == pytest.approx((small + big) / 2)
+
+
+def test_a_size_with_too_few_photos_is_not_told_from_the_other():
+    scores, scales, units = views_of_two_sizes(60, 39)
+    found = SizedScores.fit(scores, scales, units, 40)
+    assert found.ordinary.tolist() == found.large.tolist()
+    assert found.ordinary.tolist() == unusual_per_unit(scores, units, 2).tolist()
+
+
+def test_good_outputs_of_either_size_are_flagged_no_more_often_than_said():
+    reference = SizedScores.fit(*views_of_two_sizes(400, 400), 40)
+    scores, scales, _ = views_of_two_sizes(2000, 2000, seed=5)
+    for scale in (9.0, 10.2):
+        found = [reference.p(s, scale, str(i)) for i, s in enumerate(scores[scales == scale])]
+        assert np.mean(np.array(found) <= 0.05) < 0.08
+        assert np.mean(np.array(found) <= 0.01) < 0.03
 
 
 def test_the_bound_of_the_false_alarm_rate_is_that_of_the_order_statistic():

@@ -94,9 +94,22 @@ def drawn_deviations(about: np.ndarray, seed: int) -> np.ndarray:
 
 
 def test_the_anomaly_is_the_largest_deviation_in_its_usual_size():
-    sizes = UsualSizes(weights=np.log([[1.0, 3.0, 8.0]]))
+    sizes = UsualSizes(weights=np.log([[1.0, 3.0, 8.0]]), spread=np.ones(3))
     found = sizes.unusual(np.ones((2, 1)), np.array([[2.0, 3.0, 4.0], [2.0, 9.0, 4.0]]))
-    np.testing.assert_allclose(found, [2.0, 3.0])
+    np.testing.assert_allclose(found, [2.0, 3.0], rtol=1e-5)
+
+
+def test_a_deviation_that_scatters_more_has_to_be_larger_to_count_as_much():
+    sizes = UsualSizes(weights=np.zeros((1, 3)), spread=np.array([0.5, 1.0, 1.5]))
+    found = sizes.unusual(np.ones((3, 1)), np.array([[4.0, 1, 1], [1, 4.0, 1], [1, 1, 4.0]]))
+    np.testing.assert_allclose(found, [16.0, 4.0, 4 ** (2 / 3)], rtol=1e-4)
+
+
+def test_the_spread_of_a_deviation_is_that_of_what_the_photo_does_not_explain():
+    odd = np.random.default_rng(0).normal(size=40000)
+    about = np.column_stack([np.ones(40000), odd])
+    sizes = UsualSizes.fit(about, drawn_deviations(about, 1))
+    np.testing.assert_allclose(sizes.spread, 0.2 * norm.ppf(0.95), rtol=0.1)
 
 
 def test_one_in_ten_deviations_is_larger_than_usual_and_odd_photos_are_allowed_more():
@@ -113,6 +126,9 @@ def test_what_photos_are_like_says_how_odd_they_are(detector):
     ordinary, odd = detector.about(np.array([[0.0, 0.0, 0.0], [3.0, -3.0, 3.0]]))
     assert ordinary[0] == odd[0] == 1
     assert (odd[-3:] > ordinary[-3:] + 1).all()
+    scores, each = np.split(odd[1:-3], 2)
+    np.testing.assert_array_equal(each, np.abs(scores))
+    assert scores.min() < 0
 
 
 def test_the_distance_of_a_block_is_that_of_its_marginal_gaussian(detector):
