@@ -79,16 +79,17 @@ def judge_clip(
     if refusal or photos is None or shots is None:
         return [], row | {"score_status": "uncalibrated", "evidence": refusal}
     row["calibration_id"] = photos[1]
+    key = (clip.source, attempt)
     try:
-        meters = list(_measured(clip, output, plan, job, attempt))
+        # One meter at a time: each holds its last frames.
+        rows = [
+            shot_row(key, plan, number, meter, shots.scale, job.alpha)
+            for number, meter in enumerate(_measured(clip, output, plan, job, attempt))
+        ]
     except OutputError as error:
         return [], row | unreadable_fields(str(error)) | {"calibration_id": photos[1]}
     except (UnsupportedImageError, UndecodableImageError, StaleSourceError) as error:
         return [], row | {"score_status": "unsupported", "evidence": str(error)}
-    rows = [
-        shot_row((clip.source, attempt), plan, number, meter, shots.scale, job.alpha)
-        for number, meter in enumerate(meters)
-    ]
     return rows, row | as_a_whole(rows, job.alpha)
 
 

@@ -150,8 +150,9 @@ def print_speed(arguments: argparse.Namespace, pack: StylePack, folder: Path) ->
 def _on_two_workers(photos: Path, out: Path, pack: StylePack) -> None:
     """As `ganst run`: workers load while the run is opened, and are there for both stages."""
     load_ahead()
+    run = _opened(photos, out, pack)
     with shared_cluster(ComputeConfig(workers=2)) as compute:
-        _stylized(photos, out, pack, compute)
+        _stylize(run, compute)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -171,11 +172,18 @@ def _lite_work(clip: Path, out: Path, long_side: int) -> Callable[[], object] | 
 
 
 def _stylized(photos: Path, out: Path, pack: StylePack, compute: ComputeConfig) -> Run:
-    config = RunConfig(photos=str(photos), style=pack.name, out=str(out))
-    run = open_run(config, pack)
+    run = _opened(photos, out, pack)
+    _stylize(run, compute)
+    return run
+
+
+def _opened(photos: Path, out: Path, pack: StylePack) -> Run:
+    return open_run(RunConfig(photos=str(photos), style=pack.name, out=str(out)), pack)
+
+
+def _stylize(run: Run, compute: ComputeConfig) -> None:
     ingest(run, compute)
     assert stylize_clips(run, compute).failed == ()
-    return run
 
 
 def _clock(path: Path, kind: str) -> list[float]:

@@ -1,8 +1,10 @@
 """Shots are scored against what is usual for the style's clips, and a clip by its worst shot."""
 
 import dataclasses
+import gc
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,6 +20,8 @@ from pipelines.report import write_report
 from pipelines.runs import Run
 from pipelines.score import score
 from pipelines.video import calibrate as calibrate_module
+from pipelines.video import judging
+from pipelines.video.measuring import ShotMeter
 from pipelines.video.score import score_clips
 from pipelines.video.shot_calibration import FILE, ClipScope, ShotCalibration
 from pipelines.video.stylize import stylize_clips
@@ -93,6 +97,18 @@ def test_every_shot_is_a_row_and_every_clip_one_in_the_report(run):
     smallest = shots.xs("two.mkv")["p_anomaly"].min()
     assert report.loc["two.mkv", "p_anomaly"] == pytest.approx(min(1.0, 2 * smallest))
     assert score_clips(run, SERIAL).skipped == 2
+
+
+def test_the_frames_of_a_shot_are_gone_when_the_next_one_is_measured(run, monkeypatch):
+    alive, real = [], judging.shot_row
+
+    def seen(*args: object) -> dict[str, Any]:
+        alive.append(sum(type(found) is ShotMeter for found in gc.get_objects()))
+        return real(*args)
+
+    monkeypatch.setattr(judging, "shot_row", seen)
+    score_clips(run, SERIAL)
+    assert alive == [1, 1, 1]
 
 
 def flickering(number: int, frame):
