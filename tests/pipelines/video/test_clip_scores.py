@@ -4,7 +4,7 @@ import dataclasses
 import gc
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -28,6 +28,9 @@ from pipelines.video.stylize import stylize_clips
 from pipelines.video.writing import write_segment
 from tests.pipelines.photo_folders import make_run
 from tests.pipelines.video.made_clips import pixels_of, shot, write_clip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SERIAL = ComputeConfig(workers=0)
@@ -100,7 +103,8 @@ def test_every_shot_is_a_row_and_every_clip_one_in_the_report(run):
 
 
 def test_the_frames_of_a_shot_are_gone_when_the_next_one_is_measured(run, monkeypatch):
-    alive, real = [], judging.shot_row
+    alive: list[int] = []
+    real: Callable[..., dict[str, Any]] = judging.shot_row
 
     def seen(*args: object) -> dict[str, Any]:
         alive.append(sum(type(found) is ShotMeter for found in gc.get_objects()))
