@@ -1,3 +1,4 @@
+import gc
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import psutil
 import pytest
 from distributed import Client, Future, LocalCluster
 from distributed.comm import CommClosedError
+from distributed.protocol.serialize import Serialized
 
 from pipelines import cluster
 from pipelines.cluster import open_client, shared_cluster
@@ -50,6 +52,14 @@ def test_every_item_comes_back_once_with_its_result_or_its_error(where):
     found = {item: result for item, result, error in outcomes if error is None}
     assert found == {x: x * x for x in range(20) if x != 3}
     assert [(item, str(error)) for item, _, error in outcomes if error] == [(3, "three")]
+
+
+def test_what_was_sent_to_the_workers_is_not_kept(workers):
+    with open_client(workers) as client:
+        outcomes = list(fan_out(client, square, range(10, 110)))
+        kept = sum(type(found) is Serialized for found in gc.get_objects())
+    assert len(outcomes) == 100
+    assert kept < 30  # by default all hundred, for a debugger
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
