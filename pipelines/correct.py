@@ -50,7 +50,6 @@ from pipelines.run_columns import run_scale
 from pipelines.runs import Run, RunFolder
 from pipelines.selection import EVERYTHING, Selection, check_reasons
 from pipelines.shards import Shard, ShardCount, plan_shards, run_shards
-from pipelines.storage import open_root
 from pipelines.stylize import one_thread
 from pipelines.stylized import read_stylized
 from pipelines.summary import alarm_of
@@ -203,7 +202,7 @@ def systemic_fault(attempts: Mapping[str, list[Row]]) -> str | None:
 
 def correct_shard(shard: Shard[FlaggedImage], job: OutputsJob) -> ShardCount:
     """Correct every image of the shard, then commit the rows of all candidates."""
-    folder = RunFolder(open_root(job.run))
+    folder = job.folder
     with one_thread():
         rows = [row for image in shard.items for row in _correct_image(image, job, folder)]
     commit_table(folder.attempts / shard.part, table_of(rows))

@@ -22,6 +22,7 @@ from pipelines.delivery import Delivery, delivery_of
 from pipelines.errors import StaleSourceError, UndecodableImageError
 from pipelines.images import DecodedImage, decode
 from pipelines.naming import format_of
+from pipelines.run_folder import RunJob
 from pipelines.runs import Run
 from pipelines.scratch import DEFAULT_MEMORY_MB
 from pipelines.storage import read_bytes
@@ -45,11 +46,9 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutputsJob:
+class OutputsJob(RunJob):
     """What a worker needs to know to judge outputs of a run, or to make others."""
 
-    photos: str
-    run: str
     judge: Judge
     max_side: int | None
     max_pixels: int

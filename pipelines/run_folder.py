@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from upath import UPath
 
-from pipelines.storage import resolve_inside
+from pipelines.storage import open_root, resolve_inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +81,16 @@ class RunFolder:
     def superseded(self, output: str) -> UPath:
         """Where the first output of a corrected image lies."""
         return resolve_inside(self.root / "superseded", output)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunJob:
+    """What all that travels to workers says of a run: where its photos lie, and its RUN folder."""
+
+    photos: str
+    run: str
+
+    @property
+    def folder(self) -> RunFolder:
+        """The RUN folder."""
+        return RunFolder(open_root(self.run))

@@ -94,7 +94,7 @@ def plan_outputs(run: Run) -> pa.Table:
 
 def score_shard(shard: Shard[FirstOutput], job: OutputsJob, shared: dict[str, Any]) -> ShardCount:
     """Score every output of the shard, then commit their rows; `shared` is in all of them."""
-    folder = RunFolder(open_root(job.run))
+    folder = job.folder
     with one_thread():
         rows = [score_row(item, *_verdict(item, job, folder)) | shared for item in shard.items]
     commit_rows(folder, shard.part, rows)

@@ -4,17 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.breadcrumbs import new_call
-from pipelines.run_folder import RunFolder
+from pipelines.run_folder import RunJob
 from pipelines.runs import Run
-from pipelines.storage import open_root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StyleJob:
+class StyleJob(RunJob):
     """What a worker needs to know besides the files of its shard."""
 
-    photos: str
-    run: str
     style_path: str
     style_digest: str
     precision: str
@@ -23,11 +20,6 @@ class StyleJob:
     memory_mb: int
     seed: int
     call: str
-
-    @property
-    def folder(self) -> RunFolder:
-        """The RUN folder."""
-        return RunFolder(open_root(self.run))
 
 
 def style_fields(run: Run) -> dict[str, Any]:

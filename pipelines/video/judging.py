@@ -16,7 +16,8 @@ from ganst.scoring.columns import COLUMN_NAMES, SCORER_VERSION
 from ganst.video.shot_scale import FRAMES, REASONS, ShotScale
 from pipelines.errors import GanstError, StaleSourceError, UndecodableImageError
 from pipelines.judging import JUDGEMENT_FIELDS, load_calibration, unreadable_fields
-from pipelines.runs import Run, RunFolder
+from pipelines.run_folder import RunJob
+from pipelines.runs import Run
 from pipelines.shards import Key
 from pipelines.storage import open_root, resolve_inside
 from pipelines.video.clips import Clip
@@ -34,19 +35,12 @@ class OutputError(GanstError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipScoreJob:
+class ClipScoreJob(RunJob):
     """What a worker needs to know besides the clip."""
 
-    photos: str
-    run: str
     style_path: str
     scope: ClipScope
     alpha: float
-
-    @property
-    def folder(self) -> RunFolder:
-        """The RUN folder."""
-        return RunFolder(open_root(self.run))
 
 
 def clip_score_job(run: Run) -> ClipScoreJob:

@@ -13,7 +13,6 @@ import pyarrow as pa
 from ganst.scoring.columns import COLUMN_NAMES
 from pipelines.groups import default_group
 from pipelines.parquet import commit_table
-from pipelines.run_folder import RunFolder
 from pipelines.schema import CATALOG, STYLIZED, attempts_schema
 from pipelines.shards import ShardCount
 from pipelines.storage import open_root
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pipelines.collection import IngestJob
     from pipelines.first_attempts import Photo
     from pipelines.listing import SeenFile
+    from pipelines.run_folder import RunFolder
     from pipelines.shards import Shard
     from pipelines.stylizing import StylizeJob
 
@@ -59,7 +59,7 @@ def stylize_made_up(
     shard: Shard[Photo], job: StylizeJob, companion: MadeUpScores | None = None
 ) -> ShardCount:
     """The part of a shard of stylize, its photos as outputs; of a scored run that of score, too."""
-    folder = RunFolder(open_root(job.run))
+    folder = job.folder
     for photo in shard.items:
         output = Path(str(folder.images(photo.output)))
         output.parent.mkdir(parents=True, exist_ok=True)
