@@ -49,6 +49,7 @@ class FlaggedImage:
     forced: bool = False  # a person found the first output bad
     damaged: bool = False  # the file is not what the network gave: making it anew is enough
     written: str | None = None  # digest of what the network gave, where it is known
+    behind: int = 0  # how many of the first steps have been refused in an earlier turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,10 @@ def better(best: Tried | None, tried: Tried) -> Tried | None:
 def try_ladder(
     image: FlaggedImage, photo: DecodedImage, job: OutputsJob, folder: RunFolder
 ) -> Iterator[Tried]:
-    """The tries in their order; a candidate that cannot be made has a row as well."""
+    """The tries in their order; a candidate that cannot be made has a row as well.
+
+    Those of an earlier turn are made and judged again: what comes after them is compared with them.
+    """
     siblings: list[Tensor] = []
     parent = _parent(image, job, folder)
     compared = cache(lambda: read_pairs(image.others[:_COMPARED], job, folder))
@@ -128,7 +132,7 @@ def _promise(image: FlaggedImage, parent: Parent, verdict: Verdict) -> tuple[boo
 
 def all_refused(image: FlaggedImage, why: str) -> list[Row]:
     """Rows of a ladder that cannot be begun: every step refused, for one reason."""
-    return [_refused_row(image, index, why) for index in range(len(image.steps))]
+    return [_refused_row(image, index, why) for index in range(image.behind, len(image.steps))]
 
 
 def read_pairs(

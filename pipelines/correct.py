@@ -28,7 +28,9 @@ from pipelines.correction_budget import (
     Allowance,
     allowance,
     budget,
+    first_turns,
     next_wave,
+    second_turns,
     size_of_wave,
     worst_first,
 )
@@ -87,12 +89,13 @@ def correct(
         else _work_through(run, images, _budget(run, share), compute, on_progress)
     )
     after = current_attempts(run)
-    done = sum(is_settled(image, after) for image in work.tried)
+    tried = work.tried.values()
+    skipped = settled if fault else sum(is_settled(image, attempts) for image in tried)
     return StageSummary(
         stage=STAGE,
-        total=len(images) if fault else len(work.tried),
-        done=max(done - settled, 0),
-        skipped=settled,
+        total=len(images) if fault else len(tried),
+        done=sum(is_settled(image, after) for image in tried) - (0 if fault else skipped),
+        skipped=skipped,
         rejected=0,
         failed=tuple(work.failed),
         seconds=time.monotonic() - began,
@@ -102,9 +105,9 @@ def correct(
 
 @dataclass(slots=True, kw_only=True)
 class Work:
-    """What a call did: images with the steps they were allowed, and shards that failed."""
+    """What a call did: images by source with the steps they were allowed, and shards that failed."""
 
-    tried: list[FlaggedImage] = field(default_factory=list)
+    tried: dict[str, FlaggedImage] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     notes: tuple[str, ...] = ()
 
@@ -117,21 +120,24 @@ def _work_through(
     on_progress: OnProgress | None,
 ) -> Work:
     """Wave by wave, each with what the rows of those before it leave; one cluster for all of them."""
-    work, reached, made = Work(), 0, _tries(run)
+    work, made = Work(), _tries(run)
     job = _job_of(run) if images else outputs_job(run)
     size = size_of_wave(len(images))
+    turns, reached = first_turns(images), 0
     with ExitStack() as running:
         shared = None
-        while reached < len(images):
-            left = allowance(images[:reached], made, allowed)
-            num, wave = next_wave(images[reached:], left, size)
-            reached += num
-            if shared is None and not all(is_settled(image, made) for image in wave):
-                shared = running.enter_context(shared_cluster(compute))
-            work.failed += _run_wave(run, wave, made, job, shared or compute, on_progress)
-            work.tried += wave
-            made = _tries(run)
-    left = allowance(images, made)
+        for is_last in (False, True):
+            turns += second_turns(images, made) if is_last else []
+            while reached < len(turns):
+                left = allowance(turns[:reached], made, allowed)
+                num, wave = next_wave(turns[reached:], left, size)
+                reached += num
+                if shared is None and not all(is_settled(image, made) for image in wave):
+                    shared = running.enter_context(shared_cluster(compute))
+                work.failed += _run_wave(run, wave, made, job, shared or compute, on_progress)
+                work.tried |= {image.row["source"]: image for image in wave}
+                made = _tries(run)
+    left = allowance(turns, made)
     work.notes = _notes(left, len(images) - len(work.tried), allowed)
     return work
 
@@ -217,12 +223,14 @@ def _correct_image(image: FlaggedImage, job: OutputsJob, folder: RunFolder) -> l
         return all_refused(image, f"the photo cannot be read: {error}")
     rows: list[Row] = []
     best: Tried | None = None
-    for tried in try_ladder(image, photo, job, folder):
+    for index, tried in enumerate(try_ladder(image, photo, job, folder)):
+        best = better(best, tried)
+        if index < image.behind:
+            continue
         rows.append(tried.row)
         if tried.row["decision"] == "accepted" and tried.candidate:
             deliver(folder, image.row, tried.candidate.data)
             return rows
-        best = better(best, tried)
     if best is not None and best.candidate:
         best.row["decision"] = "suggested"
         keep_suggestion(folder, best.row, best.candidate.data)

@@ -1,9 +1,10 @@
 """How much correction a run gets: the worst images first, until a share of the run's work is spent.
 
-Images are taken in waves. A wave holds no more tries than the rest of the budget covers if all of them
-are made and judged in full; what fewer tries leave is for the waves after it. What a wave holds follows
-from the rows of the waves before it and from nothing else: not from the clock, nor from the number of
-workers, nor from how often the run was interrupted. So the end state is the same however a run gets there.
+A damaged file gets one try before any image gets a second one: mostly the one is enough. Images are
+taken in waves. A wave holds no more tries than the rest of the budget covers if all of them are made and
+judged in full; what fewer tries leave is for the waves after it. What a wave holds follows from the rows
+of the waves before it and from nothing else: not from the clock, nor from the number of workers, nor
+from how often the run was interrupted. So the end state is the same however a run gets there.
 """
 
 import math
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ganst.correction.ladder import work_of
-from ganst.correction.strategies import MEGAPIXEL, OF_FP32
+from ganst.correction.strategies import MEGAPIXEL, OF_FP32, REFUSING
 from pipelines.candidates import FlaggedImage, Row
 
 CORRECTION_SHARE = 0.25  # of the work of stylizing the run
@@ -38,13 +39,14 @@ class Allowance:
 
     def trims(self, image: FlaggedImage) -> FlaggedImage:
         """The image with the steps that were not switched off, as many as the rest of the budget covers."""
-        steps, left = [], self.left
-        for key, strategy in image.steps:
+        steps = list(image.steps[: image.behind])
+        left = self.left - _work_again(image)
+        for key, strategy in image.steps[image.behind :]:
             work = strategy.work(image.pixels)
             if strategy.name not in self.switched_off and work <= left:
                 steps.append((key, strategy))
                 left -= work
-        return replace(image, steps=tuple(steps))
+        return replace(image, steps=tuple(steps) if len(steps) > image.behind else ())
 
 
 def worst_first(images: Iterable[FlaggedImage]) -> list[FlaggedImage]:
@@ -58,6 +60,30 @@ def worst_first(images: Iterable[FlaggedImage]) -> list[FlaggedImage]:
         return (not image.forced, not image.damaged, -1.0 if p is None else p, image.row["source"])
 
     return sorted(images, key=badness)
+
+
+def first_turns(images: Iterable[FlaggedImage]) -> list[FlaggedImage]:
+    """Damaged files, with their first step alone: mostly it is enough.
+
+    What a person refused of one is known already: its ladder goes on where it was.
+    """
+    return [
+        replace(image, steps=image.steps[:1])
+        for image in images
+        if image.damaged and not image.refused
+    ]
+
+
+def second_turns(images: Iterable[FlaggedImage], attempts: Attempts) -> list[FlaggedImage]:
+    """The rest of the work on `images` behind their first turns, which have left their rows."""
+    turns = []
+    for image in images:
+        first = first_turns([image])
+        tried = [row for turn in first for row in _tries(turn, attempts)]
+        if any(row["decision"] == "accepted" for row in tried) or (first and len(image.steps) == 1):
+            continue
+        turns.append(replace(image, behind=1 if tried else 0))
+    return turns
 
 
 def size_of_wave(num_images: int) -> int:
@@ -87,7 +113,14 @@ def next_wave(
 
 def most_work(image: FlaggedImage) -> float:
     """What the tries on an image take if all are made and judged in full."""
-    return sum(strategy.work(image.pixels) for _, strategy in image.steps)
+    tries = image.steps[image.behind :]
+    return _work_again(image) + sum(strategy.work(image.pixels) for _, strategy in tries)
+
+
+def _work_again(image: FlaggedImage) -> float:
+    """What the steps of an earlier turn take once more."""
+    behind = image.steps[: image.behind]
+    return sum(strategy.making(image.pixels) + REFUSING for _, strategy in behind)
 
 
 def budget(pixels: int, precision: str, share: float = CORRECTION_SHARE) -> float:
@@ -103,7 +136,9 @@ def allowance(
     failures: dict[str, int] = defaultdict(int)
     switched_off, spent = set(), 0.0
     for image in before:
-        for row in _tries(image, attempts):
+        tries = _tries(image, attempts)
+        spent += _work_again(image) if tries else 0.0
+        for row in tries:
             name, accepted = row["strategy"], row["decision"] == "accepted"
             spent += work_of(name, row["precision"], image.pixels, accepted=accepted)
             failures[name] = 0 if accepted else failures[name] + 1
@@ -115,6 +150,6 @@ def allowance(
 
 
 def _tries(image: FlaggedImage, attempts: Attempts) -> list[Row]:
-    wanted = {key for key, _ in image.steps}
+    wanted = {key for key, _ in image.steps[image.behind :]}
     mine = [row for row in attempts.get(image.row["source"], ()) if row["attempt_id"] in wanted]
     return sorted(mine, key=lambda row: row["attempt_no"])

@@ -183,5 +183,7 @@ def is_settled(image: FlaggedImage, attempts: Mapping[str, list[Row]]) -> bool:
 def key_of_image(image: FlaggedImage) -> Key:
     """What names the work on an image, for the parts that commit it."""
     # Not the key that the first output was scored under: a part of corrections would take the name
-    # of a part of scores. And a ladder that goes on after a person's word writes another part.
-    return (image.row["source"], image.row["attempt_id"], "correct", *sorted(image.refused))
+    # of a part of scores. And a ladder that goes on, in a second turn or after a person's word,
+    # writes another part.
+    turn = ("behind", str(image.behind)) if image.behind else ()
+    return (image.row["source"], image.row["attempt_id"], "correct", *turn, *sorted(image.refused))

@@ -64,7 +64,7 @@ def report_rows(
     made = _last_of_each(stylized, PHOTO, ("-status", "attempt_id"))
     first = _last_of_each(_only(tries, "first"), PHOTO, ())
     accepted = _last_of_each(tries.filter(_is_taken(tries)), PHOTO, ("attempt_no", "attempt_id"))
-    suggested = _last_of_each(_suggestions(tries), PHOTO, ("-anomaly", "-attempt_no"))
+    suggested = _last_of_each(_suggestions(tries), PHOTO, ("attempt_no", "attempt_id"))
     counts = _counts(tries)
 
     wide = photos.sort_by("source")

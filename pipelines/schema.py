@@ -225,7 +225,7 @@ _ATTEMPT_FIELDS = (
     _field(
         "decision",
         pa.string(),
-        "first | accepted | refused | suggested: refused too, but kept for a person as the best",
+        "first | accepted | refused | suggested: refused too, but the best by then, kept for a person",
     ),
     _field("decision_reason", pa.string(), "why; null for a first attempt"),
 )

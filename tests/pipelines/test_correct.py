@@ -2,11 +2,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageOps
 
 from ganst.correction.acceptance import Verdict
-from ganst.correction.strategies import ShiftAverage
+from ganst.correction.regions import RegionRepair
+from ganst.correction.strategies import JUDGING, ShiftAverage
 from ganst.models.stylepack import StylePack
 from ganst.scoring.calibration import JUDGED
 from ganst.scoring.relative import RunScale
@@ -19,11 +21,12 @@ from pipelines.correct import correct, systemic_fault
 from pipelines.correction_plan import current_attempts, plan_corrections
 from pipelines.ingest import ingest
 from pipelines.judging import outputs_job
-from pipelines.parquet import list_parts
+from pipelines.parquet import list_parts, read_table
 from pipelines.report import write_report
 from pipelines.review_import import import_reviews
 from pipelines.reviews import read_verdicts
 from pipelines.runs import Run
+from pipelines.schema import REPORT
 from pipelines.score import score
 from pipelines.stylize import stylize
 from pipelines.stylized import read_stylized
@@ -330,17 +333,86 @@ def test_waves_do_not_change_what_becomes_of_an_image(tmp_path, calibrated_pack,
     assert delivered(waved, "images") == delivered(whole, "images")
 
 
+def test_every_damaged_file_gets_one_try_before_any_image_gets_a_second(
+    tmp_path, calibrated_pack, monkeypatch
+):
+    names = ("a0.png", "b1.png", "c2.png")
+    run = scored_run(tmp_path, calibrated_pack, damaged=names)
+    monkeypatch.setattr(correct_module, "SYSTEMIC_MIN", 9)
+    real, order = candidates.try_candidate, []
+
+    def seen(source, candidate, parent, siblings, bench) -> Verdict:
+        order.append(len(siblings))
+        return real(source, candidate, parent, siblings, replace(bench, alpha=1.0))  # none passes
+
+    monkeypatch.setattr(candidates, "try_candidate", seen)
+    ladder = correction_plan._ladder
+    monkeypatch.setattr(
+        correction_plan,
+        "_ladder",
+        lambda run, row, **how: (*ladder(run, row, **how)[:1], ShiftAverage()),
+    )
+    correct(run, SERIAL)
+    assert order == [
+        0,
+        0,
+        0,
+        *([0, 1] * 3),
+    ]  # the first is judged anew: the second is compared with it
+    assert [len(attempts(run)[name]) for name in names] == [3, 3, 3]
+    assert (
+        sum(pq.read_metadata(str(part)).num_rows for part in list_parts(run.folder.attempts)) == 9
+    )
+    assert correct(run, SERIAL).done == 0
+    assert len(order) == 9
+
+
+def test_a_budget_that_one_ladder_would_eat_up_mends_two_files(
+    tmp_path, calibrated_pack, monkeypatch
+):
+    run = scored_run(tmp_path, calibrated_pack, damaged=("a0.png", "b1.png"))
+    ladder, worst = correction_plan._ladder, []
+    monkeypatch.setattr(
+        correction_plan,
+        "_ladder",
+        lambda run, row, **how: (*ladder(run, row, **how)[:1], ShiftAverage(), RegionRepair()),
+    )
+    real = candidates.try_candidate
+
+    def first_one_fails(source, candidate, parent, siblings, bench) -> Verdict:
+        worst.append(source.sum().item())
+        hopeless = worst[0] == worst[-1]
+        return real(
+            source, candidate, parent, siblings, replace(bench, alpha=1.0) if hopeless else bench
+        )
+
+    monkeypatch.setattr(candidates, "try_candidate", first_one_fails)
+    enough_for_two = 2 * (JUDGING + 0.1)
+    monkeypatch.setattr(correction_budget, "SMALLEST_BUDGET", enough_for_two)
+    summary = correct(run, SERIAL)
+    made = {name: [row["decision"] for row in rows[1:]] for name, rows in attempts(run).items()}
+    assert sorted(made.values()) == [[], ["accepted"], ["suggested"]], made
+    assert (summary.total, summary.done) == (2, 2)
+    again = correct(run, SERIAL)
+    assert (again.done, again.skipped) == (0, 2)
+
+
 def test_the_best_of_the_refused_is_kept_beside_the_quarantined_one_and_not_delivered(
     damaged_run, monkeypatch
 ):
     monkeypatch.setattr("ganst.correction.acceptance.MIN_P", 2.0)
     correct(damaged_run, SERIAL)
     tries = attempts(damaged_run)["a0.png"][1:]
-    (best,) = [row for row in tries if row["decision"] == "suggested"]
+    *earlier, best = [row for row in tries if row["decision"] == "suggested"]
+    assert [row["attempt_no"] for row in earlier] in ([], [2])  # the best of the first turn
     assert best["decision_reason"]
     assert best["anomaly"] == min(row["anomaly"] for row in tries if row["anomaly"] is not None)
     kept = delivered(damaged_run, "refused")
-    assert set(kept) == {f"{best['attempt_id']}/a0.png"}
+    assert set(kept) == {f"{row['attempt_id']}/a0.png" for row in (*earlier, best)}
+    write_report(damaged_run)
+    rows = read_table(damaged_run.folder.report, REPORT).to_pylist()
+    (row,) = [row for row in rows if row["source"] == "a0.png"]
+    assert row["suggestion"] == f"refused/{best['attempt_id']}/a0.png"
     assert "a0.png" not in delivered(damaged_run, "images")
     assert correct(damaged_run, SERIAL).done == 0
 
@@ -411,10 +483,14 @@ def test_only_the_very_bytes_that_the_network_gave_count_as_restored(damaged_run
     correct(damaged_run, SERIAL)
     rows = attempts(damaged_run)
     assert [row["strategy"] for row in rows["a0.png"][1:2]] == ["rerun_fp32"]
-    assert [restored for restored, _ in told].count(True) == 1
+    # In its second turn the damaged file is made again, before what comes after it.
+    turns = min(2, len(rows["a0.png"]) - 1)
+    assert [restored for restored, _ in told] == [True] * turns + [False] * (len(told) - turns)
     # What the network makes of the photo is known but for the damaged file, until it is made anew.
-    assert [has_rendering for _, has_rendering in told] == [False] + [True] * (len(told) - 1)
-    assert len(told) == len(rows["a0.png"]) + len(rows["b1.png"]) - 2
+    assert [has_rendering for _, has_rendering in told] == [False] * turns + [True] * (
+        len(told) - turns
+    )
+    assert len(told) == len(rows["a0.png"]) + len(rows["b1.png"]) - 3 + turns
 
 
 def test_outputs_that_changed_places_are_known_as_damaged(tmp_path, calibrated_pack):

@@ -15,7 +15,10 @@ from pipelines.correction_budget import (
     WAVE,
     allowance,
     budget,
+    first_turns,
+    most_work,
     next_wave,
+    second_turns,
     size_of_wave,
     worst_first,
 )
@@ -159,6 +162,45 @@ def test_one_success_in_between_keeps_a_strategy():
     lucky = images[FAILURES_IN_A_ROW - 1]
     attempts[lucky.row["source"]] = tries(lucky, "accepted")
     assert allowance(images, attempts).switched_off == {OTHER.name}
+
+
+def test_only_damaged_files_have_a_first_turn_and_what_it_mends_has_no_second():
+    one, two, other = image(), image(), image()
+    damaged = [replace(flagged, damaged=True) for flagged in (one, two)]
+    told = replace(image(), damaged=True, refused=frozenset({"known"}))
+    alone = replace(image(), damaged=True, steps=one.steps[:1])
+    images = [*damaged, other, told, alone]
+    firsts = first_turns(images)
+    assert [flagged.steps for flagged in firsts] == [
+        one.steps[:1],
+        two.steps[:1],
+        alone.steps,
+    ]
+    attempts = {
+        one.row["source"]: tries(one, "accepted"),
+        two.row["source"]: tries(two, "refused"),
+        alone.row["source"]: tries(alone, "refused"),
+    }
+    seconds = second_turns(images, attempts)
+    assert [flagged.row["source"] for flagged in seconds] == [
+        flagged.row["source"] for flagged in (two, other, told)
+    ]
+    assert [flagged.behind for flagged in seconds] == [1, 0, 0]
+
+
+def test_a_second_turn_pays_for_making_its_first_step_again():
+    first = image(source="a")
+    second = replace(first, behind=1)
+    again = RERUN.making(MEGAPIXEL) + REFUSING
+    attempts = {"a": tries(first, "refused", "accepted")}
+    alone = allowance([replace(first, steps=first.steps[:1])], attempts).spent
+    both = allowance([replace(first, steps=first.steps[:1]), second], attempts).spent
+    assert both == pytest.approx(alone + again + OTHER.work(MEGAPIXEL))
+    assert most_work(second) == pytest.approx(again + OTHER.work(MEGAPIXEL))
+    enough, short = (
+        allowance([], {}, most_work(second) + more).trims(second).steps for more in (0.01, -0.01)
+    )
+    assert (enough, short) == (first.steps, ())
 
 
 def test_a_small_run_tries_everything_and_a_large_one_a_quarter_of_its_work():
