@@ -62,6 +62,9 @@ def try_candidate(
     Then whether it is good: usual by more than luck, for as many tries, also among the outputs of
     its run; no family of columns lost; steady under harmless changes and better than the flagged
     one by more than they move it; better than every decoy.
+
+    What has again the bytes that the network first gave was chosen by nobody: like every first output
+    it is good unless it is flagged.
     """
     if candidate.shape != source.shape:
         raise ValueError(f"photo is {list(source.shape)}, its candidate {list(candidate.shape)}")
@@ -79,7 +82,9 @@ def try_candidate(
     )
     # Cheapest first: these four take no time, copies and decoys are measured one by one.
     objection = (
-        closeness
+        suspicion or _would_be_flagged(judgement, columns, bench)
+        if bench.restored
+        else closeness
         or _not_normal(judgement, counted, bench, tried)
         or _not_usual_in_the_run(columns, bench)
         or _loses_a_family(judgement, parent.judgement, bench)
@@ -151,6 +156,16 @@ def _not_a_number(columns: Mapping[str, float]) -> str | None:
     return f"columns that are no numbers: {', '.join(odd)}" if odd else None
 
 
+def _would_be_flagged(
+    judgement: Judgement, columns: Mapping[str, float], bench: Bench
+) -> str | None:
+    if judgement.p_anomaly <= bench.alpha:
+        return (
+            f"as it was first it is flagged, too: p {judgement.p_anomaly:.3f}: {judgement.evidence}"
+        )
+    return _not_usual_in_the_run(columns, bench)
+
+
 def _not_normal(judgement: Judgement, counted: Judgement, bench: Bench, tried: int) -> str | None:
     needed = acceptance_level(bench.alpha, tried)
     if judgement.p_anomaly <= bench.alpha:
@@ -172,13 +187,12 @@ def _not_usual_in_the_run(columns: Mapping[str, float], bench: Bench) -> str | N
 def _closer_than_the_networks(columns: Mapping[str, float], bench: Bench) -> str | None:
     if bench.rendering is None:
         return None
-    return closer_than_the_networks(columns, bench.rendering, bench.calibration)
+    judged = bench.calibration.judge(bench.rendering, bench.key)
+    is_sound = judged.p_anomaly > bench.alpha
+    return closer_than_the_networks(columns, bench.rendering, bench.calibration, is_sound=is_sound)
 
 
 def _loses_a_family(judgement: Judgement, parent: Judgement | None, bench: Bench) -> str | None:
-    # Usual as a whole, it would have been delivered: a damaged file says nothing of it.
-    if bench.restored:
-        return None
     for family in FAMILIES:
         if family in bench.ignored:
             continue

@@ -104,13 +104,19 @@ def closeness(columns: Mapping[str, float], calibration: Calibration) -> float:
 
 
 def closer_than_the_networks(
-    columns: Mapping[str, float], rendering: Mapping[str, float], calibration: Calibration
+    columns: Mapping[str, float],
+    rendering: Mapping[str, float],
+    calibration: Calibration,
+    *,
+    is_sound: bool = True,
 ) -> str | None:
     """Say so where it is much closer to the photo than what the network makes of that photo.
 
-    `rendering`: the columns of the latter.
+    `rendering`: the columns of the latter. What is not sound may be far from the photo by its fault:
+    then what is usual for such a photo counts, where that is closer.
     """
-    gained = closeness(columns, calibration) - closeness(rendering, calibration)
+    usual = closeness(rendering, calibration)
+    gained = closeness(columns, calibration) - (usual if is_sound else max(usual, 0.0))
     if gained <= _MOST_CLOSER:
         return None
     return f"too close to the photo: {gained:+.1f} σ from what the network makes of it"

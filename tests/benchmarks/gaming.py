@@ -3,15 +3,15 @@
     PYTHONPATH=. python tests/benchmarks/gaming.py --photos DIR [--styles vangogh ukiyoe] [--limit N]
 
 Candidates are photos, filtered photos, blends, other images, degraded outputs, and outputs pushed
-towards a better score step by step. Each is offered twice: in place of a flagged output (inverted),
-and in place of a passthrough, which it need not beat by much. Prints how many of each kind passed,
+towards a better score step by step. Each is offered four times: in place of a flagged output (inverted),
+of a passthrough, which it need not beat by much, and of what a noisy and a dull network give. Prints how many of each kind passed,
 and how many good outputs did: a test that refuses everything is safe and useless. `--seed` takes
 other photos of the folder and other noise.
 """
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -25,6 +25,7 @@ from ganst.correction.acceptance import Verdict, try_candidate
 from ganst.correction.bench import Bench, Parent
 from ganst.models.stylepack import load_stylepack
 from ganst.scoring.calibration import Calibration
+from ganst.scoring.faults import FAULTS, Case
 from ganst.scoring.measuring import measure
 from ganst.scoring.reference import Reference
 from pipelines.images import decode, encode
@@ -66,15 +67,14 @@ def game(style: str, photos: Sequence[Tensor], seed: int) -> None:
         others = [(photos[index + 1], outputs[index + 1])]
         score = partial(_anomaly, found[0], photo)
         bad = bad_candidates(photo, output, others[0][1], score, seed=seed)
-        parents = [_parent(found[0], photo, flagged) for flagged in (255 - output, photo)]
-        rendering = measure(photo, output, found[0].reference)
-        offer = partial(_offer, found[0], photo, rendering=rendering, others=others)
-        for parent in parents:
-            good[offer(output, parent).accepted] += 1
+        offer = partial(_offer, found[0], photo, others=others)
+        places = list(_places(found[0], photo, output, others[0][1], seed))
+        for place in places:
+            good[offer(output, *place).accepted] += 1
         for kind, made in bad:
             candidate = made.contiguous()
-            for parent in parents:
-                verdict = offer(candidate, parent)
+            for place in places:
+                verdict = offer(candidate, *place)
                 tried[kind] += 1
                 passed[kind] += verdict.accepted
                 if verdict.accepted:
@@ -90,6 +90,23 @@ def describe(candidate: Tensor, photo: Tensor, output: Tensor) -> str:
     """Where to look: how far it is from the photo and from the good output, in levels."""
     levels = [float((candidate.float() - x.float()).abs().mean()) for x in (photo, output)]
     return f"{levels[0]:.1f} levels from the photo and {levels[1]:.1f} from the good output"
+
+
+def _places(
+    calibration: Calibration, photo: Tensor, output: Tensor, donor: Tensor, seed: int
+) -> Iterator[tuple[Parent, Columns]]:
+    """What is to be replaced, and what the network makes of the photo."""
+    sound = measure(photo, output, calibration.reference)
+    for flagged in (255 - output, photo):
+        yield _parent(calibration, photo, flagged), sound
+    for kind in ("noise", "exposure"):  # of the network itself
+        rng = torch.Generator().manual_seed(seed)
+        case = Case(source=photo, output=output, donor=donor, generator=rng)
+        faulty = FAULTS[kind](case, 4.0)
+        yield (
+            _parent(calibration, photo, faulty),
+            measure(photo, faulty, calibration.reference),
+        )
 
 
 def _parent(calibration: Calibration, photo: Tensor, flagged: Tensor) -> Parent:

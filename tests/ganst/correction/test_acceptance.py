@@ -298,6 +298,10 @@ def test_what_is_much_closer_to_the_photo_than_what_the_network_makes_of_it_is_r
         told = closer_than_the_networks(found, columns, calibration)
         assert (told is not None) == (steps[-1] > 2.1)
         assert closer_than_the_networks(columns, found, calibration) is None
+        beside_a_faulty_one = closer_than_the_networks(found, columns, calibration, is_sound=False)
+        assert (beside_a_faulty_one is None) == (
+            closeness(found, calibration) - max(closeness(columns, calibration), 0) <= 2.1
+        )
     assert steps == sorted(steps)
     assert steps[-1] > 2.1
 
@@ -310,12 +314,41 @@ def test_a_step_towards_the_photo_that_no_other_test_sees_is_refused_beside_a_re
     monkeypatch.setattr(
         acceptance,
         "closer_than_the_networks",
-        lambda mine, networks, _: None if mine == networks else "too close to the photo",
+        lambda mine, networks, *_, **__: None if mine == networks else "too close to the photo",
     )
     assert try_it(GOOD, output, 255 - output).accepted
     assert try_it(GOOD, output, 255 - output, rendering=output).accepted
     verdict = try_it(GOOD, output, 255 - output, rendering=farther)
     assert verdict.reason == "too close to the photo"
+
+
+def test_a_faulty_rendering_does_not_say_how_far_from_the_photo_one_must_stay(stand_in, try_it):
+    photo, output = stand_in.pair(GOOD)
+    noise = 60 * torch.randn(output.shape, generator=torch.Generator().manual_seed(0))
+    noisy = to_pixels(output.float() + noise)
+    columns = measure(photo, noisy, stand_in.calibration.reference)
+    good = measure(photo, output, stand_in.calibration.reference)
+    assert closer_than_the_networks(good, columns, stand_in.calibration) is not None
+    assert try_it(GOOD, output, noisy, rendering=noisy).accepted
+
+
+def test_what_was_restored_is_good_unless_it_is_flagged_like_every_first_output(
+    stand_in, try_it, monkeypatch
+):
+    _, output = stand_in.pair(GOOD)
+    monkeypatch.setattr(acceptance, "_not_steady", lambda *_: "not steady")
+    assert not try_it(GOOD, output, 255 - output).accepted
+    assert try_it(GOOD, output, 255 - output, restored=True).accepted
+    real = type(stand_in.calibration).judge
+    for p, is_good in ((0.049, False), (0.06, True)):
+        monkeypatch.setattr(
+            type(stand_in.calibration),
+            "judge",
+            lambda self, columns, key, p=p: replace(real(self, columns, key), p_anomaly=p),
+        )
+        verdict = try_it(GOOD, output, 255 - output, restored=True)
+        assert verdict.accepted == is_good
+        assert verdict.accepted or "as it was first it is flagged, too" in verdict.reason
 
 
 def test_what_was_restored_must_be_usual_as_a_whole_all_the_same(stand_in, try_it):
