@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ganst.correction.ladder import work_of
-from ganst.correction.strategies import MEGAPIXEL, OF_FP32, REFUSING
+from ganst.correction.strategies import MEGAPIXEL, OF_FP32, REFUSING, Rerun, RerunAsBefore
 from pipelines.candidates import FlaggedImage, Row
 
 CORRECTION_SHARE = 0.25  # of the work of stylizing the run
@@ -23,6 +23,7 @@ WAVE = 32  # images at most, and of a run with many flagged ones a sixteenth of 
 _WAVES = 16
 FAILURES_IN_A_ROW = 30  # after which a strategy is switched off
 
+_RERUNS = (Rerun.name, RerunAsBefore.name)
 Attempts = Mapping[str, Sequence[Row]]
 
 
@@ -140,7 +141,9 @@ def allowance(
         spent += _work_again(image) if tries else 0.0
         for row in tries:
             name, accepted = row["strategy"], row["decision"] == "accepted"
-            spent += work_of(name, row["precision"], image.pixels, accepted=accepted)
+            # What has again the network's first bytes is not judged by copies and decoys.
+            in_full = accepted and not (image.damaged and name in _RERUNS)
+            spent += work_of(name, row["precision"], image.pixels, accepted=in_full)
             failures[name] = 0 if accepted else failures[name] + 1
             if failures[name] >= FAILURES_IN_A_ROW:
                 switched_off.add(name)

@@ -47,7 +47,8 @@ _DEFAULT: tuple[Restyling, ...] = (_RERUN, _OTHER, _BEST, _AVERAGE)
 # A blend and a restored structure are offered only where content is missing: they would make a
 # passthrough worse. Another checkpoint paints the whole picture in another way: for a fault of one
 # place, a grid or a seam that is more change than the fault (measured: a success in 1 of 17
-# cases). A seam parts the picture: there is no single place to repair. How many of a ladder an image is given: see `pipelines.correction_plan`.
+# cases). A seam parts the picture: there is no single place to repair. How many of a ladder an image
+# is given: see `pipelines.correction_plan`.
 _LADDERS: dict[str, tuple[Restyling, ...]] = {
     "passthrough": (_RERUN, _OTHER, _SECOND, _TO_STYLE),
     "blur": (_RERUN, _STRUCTURE, _OTHER, _BEST, _TO_CONTENT),

@@ -4,9 +4,9 @@
 
 Candidates are photos, filtered photos, blends, other images, degraded outputs, and outputs pushed
 towards a better score step by step. Each is offered four times: in place of a flagged output (inverted),
-of a passthrough, which it need not beat by much, and of what a noisy and a dull network give. Prints how many of each kind passed,
-and how many good outputs did: a test that refuses everything is safe and useless. `--seed` takes
-other photos of the folder and other noise.
+of a passthrough, which it need not beat by much, and of what a noisy and a dull network give.
+Prints how many of each kind passed, and how many good outputs did: a test that refuses everything is
+safe and useless. `--seed` takes other photos of the folder and other noise.
 """
 
 import argparse

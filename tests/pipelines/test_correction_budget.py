@@ -147,6 +147,14 @@ def test_what_was_tried_is_paid_for():
     assert allowance(images, {}).spent == 0
 
 
+def test_a_file_that_its_rerun_mends_is_not_paid_for_as_if_it_had_been_judged_in_full():
+    flagged = replace(image(source="a"), damaged=True)
+    mended = allowance([flagged], {"a": tries(flagged, "accepted")}).spent
+    assert mended == pytest.approx(RERUN.making(MEGAPIXEL) + REFUSING)
+    by_the_next = allowance([flagged], {"a": tries(flagged, "refused", "accepted")}).spent
+    assert by_the_next == pytest.approx(mended + OTHER.work(MEGAPIXEL))
+
+
 def test_a_strategy_that_keeps_failing_is_switched_off_and_only_that_one():
     images = [image() for _ in range(FAILURES_IN_A_ROW)]
     attempts = {flagged.row["source"]: tries(flagged, "refused", "accepted") for flagged in images}

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,7 @@ from ganst.scoring.columns import SCORER_VERSION
 from ganst.scoring.fault_catalog import CATALOG
 from ganst.scoring.faults import Case, wrong_image
 from ganst.scoring.measuring import measure
-from ganst.scoring.model_faults import (
-    perturbed_weights,
-    undertrained,
-    wrong_input_range,
-    wrong_norm,
-)
+from ganst.scoring.model_faults import perturbed_weights, wrong_input_range, wrong_norm
 from ganst.scoring.reference import Reference
 from ganst.scoring.views import widen
 from pipelines.images import decode
@@ -55,6 +50,7 @@ class Bench:
     cache: Path
     severities: tuple[float, ...] = (2.0, 4.0)
     max_side: int = 480
+    undertrained: Mapping[float, StylePack] = field(default_factory=dict)  # by severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +137,8 @@ def _by_models(
     yield "wrong_style", wrong_image(case, severity)
     damaged = {"perturbed_weights": perturbed_weights(generator, severity, rng)}
     damaged["wrong_norm"] = wrong_norm(generator, severity)
-    if "early" in bench.pack.checkpoints:
-        early = load_generator(bench.pack, "early")
-        damaged["undertrained"] = undertrained(generator, early, severity)
+    if severity in bench.undertrained:
+        damaged["undertrained"] = load_generator(bench.undertrained[severity])
     for name, model in damaged.items():
         yield name, Stylizer(model, "fp32").stylize([source])[0]
     yield (
@@ -187,6 +182,7 @@ def _key(bench: Bench, key: tuple[Any, ...]) -> str:
         bench.max_side,
         (*KINDS, *UNLISTED),
         open_network() is not None,
+        *((severity, pack.digest) for severity, pack in bench.undertrained.items()),
     )
     return f"{key[0]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}"
 
