@@ -1,6 +1,7 @@
 """The benchmark's own counting, and that it tests on nothing that the styles were calibrated on."""
 
 import csv
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image, ImageEnhance
 from sklearn.metrics import roc_auc_score
 
+from tests.benchmarks import photos
 from tests.benchmarks.scoring import cases, metrics, splits
 
 _HERE = Path(__file__).parent / "scoring"
@@ -118,3 +120,19 @@ def test_rows_measured_against_other_paintings_or_places_are_not_taken_from_the_
 
     assert key() == key()
     assert len({key(), key(digest="c"), key(places=1.0), key(early="e")}) == 4
+
+
+def test_photos_are_found_by_hash_inside_of_other_files_too(tmp_path):
+    red_panda = Image.open(_DEMO / "red_panda.jpg").convert("RGB")
+    wanted = photos.Wanted(Path("a.jpg"), splits.hash_image(red_panda), 100)
+    other = photos.Wanted(Path("b.jpg"), ~wanted.phash & (2**64 - 1), 100)
+    packed = io.BytesIO()
+    red_panda.save(packed, "webp")
+    (tmp_path / "data.rcc").write_bytes(b"qres\0" + packed.getvalue() + b"more")
+    red_panda.resize((200, 160)).save(tmp_path / "small.png")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
+    found = photos.search([wanted, other], photos.images(tmp_path))
+    assert {photo.place.name: image.size for photo, image in found.items()} == {
+        "a.jpg": red_panda.size
+    }
+    assert len(list(photos.read_lists())) > 200

@@ -16,9 +16,14 @@ HALVES = ("dev", "test")
 
 
 def perceptual_hash(path: Path) -> int:
-    """64 bits: which of the 8 x 8 slowest cosines of the 32-px thumbnail exceed their median."""
+    """As `hash_image`, of a file."""
     with Image.open(path) as image:
-        grey = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.LANCZOS), float)
+        return hash_image(image)
+
+
+def hash_image(image: Image.Image) -> int:
+    """64 bits: which of the 8 x 8 slowest cosines of the 32-px thumbnail exceed their median."""
+    grey = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.LANCZOS), float)
     slow = dctn(grey, norm="ortho")[:8, :8].flatten()
     bits = slow > np.median(slow[1:])
     return int(np.packbits(bits).view(">u8")[0])
