@@ -1,11 +1,12 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from ganst.correction import acceptance
+from ganst.correction import acceptance, likeness
 from ganst.correction.acceptance import (
     Verdict,
     acceptance_level,
@@ -296,14 +297,32 @@ def test_what_is_much_closer_to_the_photo_than_what_the_network_makes_of_it_is_r
         found = measure(photo, mixed, calibration.reference)
         steps.append(closeness(found, calibration) - closeness(columns, calibration))
         told = closer_than_the_networks(found, columns, calibration)
-        assert (told is not None) == (steps[-1] > 2.1)
+        is_very_close = closeness(found, calibration) > 2.3
+        assert (told is not None) == (steps[-1] > (0.5 if is_very_close else 2.1))
         assert closer_than_the_networks(columns, found, calibration) is None
         beside_a_faulty_one = closer_than_the_networks(found, columns, calibration, is_sound=False)
         assert (beside_a_faulty_one is None) == (
-            closeness(found, calibration) - max(closeness(columns, calibration), 0) <= 2.1
+            closeness(found, calibration) - max(closeness(columns, calibration), 0)
+            <= (0.5 if is_very_close else 2.1)
         )
     assert steps == sorted(steps)
     assert steps[-1] > 2.1
+
+
+def test_where_few_good_outputs_are_as_close_a_smaller_step_is_refused(monkeypatch):
+    """A photo that the network changes little: there half a blend is a small step."""
+    monkeypatch.setattr(likeness, "closeness", lambda columns, _: columns["close"])
+    cases = {
+        (2.2, 0.5): True,
+        (2.8, 0.9): False,  # an output that was nudged out of a half blend had this
+        (2.8, 2.4): True,
+        (4.0, 3.6): True,
+        (1.5, -0.7): False,
+    }
+    for (mine, networks), is_taken in cases.items():
+        calibration: Any = None
+        told = closer_than_the_networks({"close": mine}, {"close": networks}, calibration)
+        assert (told is None) == is_taken
 
 
 def test_a_step_towards_the_photo_that_no_other_test_sees_is_refused_beside_a_rendering(
