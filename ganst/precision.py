@@ -25,6 +25,7 @@ CLEARLY_FASTER = 1.15  # by less, fp32 is not worth giving up
 DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 _ROUNDS = 9
 _ENOUGH_S = 0.5  # of rounds: a large network shows its speed at once
+_SURE_ROUNDS, _SURE = 3, 1.3  # rounds in which so many times as fast, or as slow, is no chance
 _SHAPE = (1, 128, 64, 64)  # of the features in the blocks of a 256 x 256 image
 _IMAGE = (1, 3, 256, 256)
 
@@ -97,11 +98,18 @@ def _alternate(work: dict[Precision, Callable[[], object]]) -> Probe:
     for number in range(_ROUNDS):
         if number and time.process_time() > until:
             break
+        if number >= _SURE_ROUNDS and _is_sure(best):
+            break
         for precision, run in work.items():
             began = time.process_time()
             run()
             best[precision] = min(best[precision], time.process_time() - began)
     return Probe(bf16_s=best["bf16"], fp32_s=best["fp32"])
+
+
+def _is_sure(best: dict[Precision, float]) -> bool:
+    ratio = best["fp32"] / best["bf16"] / CLEARLY_FASTER
+    return max(ratio, 1 / ratio) > _SURE
 
 
 def _forward(network: GeneratorConfig, precision: Precision) -> Callable[[], object]:

@@ -139,12 +139,12 @@ def to_pixels(frame: Any, size: tuple[int, int]) -> Tensor:  # noqa: ANN401 av.V
         src_colorspace=matrix_of(frame),
         interpolation=EXACT,
     )
-    green, blue, red = (_levels(plane) for plane in planar.planes)
+    green, blue, red = (levels_of(plane) for plane in planar.planes)
     turned = np.rot90(np.stack([red, green, blue]), turn // 90, axes=(1, 2))
     return torch.from_numpy(np.ascontiguousarray(turned))
 
 
-def _levels(plane: Any) -> np.ndarray:  # noqa: ANN401 av.VideoPlane
+def levels_of(plane: Any) -> np.ndarray:  # noqa: ANN401 av.VideoPlane
     """A view, uint8 `[H, W]`: the lines of a plane may be longer than those of the picture."""
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return lines[:, : plane.width]

@@ -82,3 +82,20 @@ def test_a_cpu_without_bf16_is_not_timed(monkeypatch):
     assert probe_network(TINY) is None
     probe_cpu.cache_clear()
     probe_network.cache_clear()
+
+
+@pytest.mark.parametrize(("speedup", "rounds"), [(2.0, 3), (1.0, 9), (1.3, 9), (0.5, 3)])
+def test_where_the_difference_is_clear_few_rounds_are_enough(monkeypatch, speedup, rounds):
+    clock = [0.0]
+    monkeypatch.setattr(precision.time, "process_time", lambda: clock[0])
+    made: list[str] = []
+
+    def work(name: str, seconds: float) -> None:
+        made.append(name)
+        clock[0] += seconds
+
+    found = precision._alternate(
+        {"bf16": lambda: work("bf16", 0.01), "fp32": lambda: work("fp32", 0.01 * speedup)}
+    )
+    assert found.speedup == pytest.approx(speedup)
+    assert made.count("bf16") == made.count("fp32") == 1 + rounds
