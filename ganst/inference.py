@@ -10,7 +10,7 @@ from torch import Tensor
 from ganst.batches import CapturedForward, Forward, FullBatches, plan_batches
 from ganst.lines import SourceLines
 from ganst.models.generator import ResnetGenerator
-from ganst.pixels import pad_to_stride, stride_margins, to_model, to_pixels
+from ganst.pixels import pad_to_stride, painted, stride_margins, to_model
 from ganst.precision import DTYPES, Precision, make_ready
 from ganst.tiling import Tiling, bytes_per_pixel, stylize_in_strips
 
@@ -95,7 +95,7 @@ class Stylizer:
     def _forward(self, padded: Tensor) -> Tensor:
         """uint8 `[N, 3, H, W]` on the device -> the same."""
         x = to_model(padded, self.dtype)
-        return to_pixels(self.generator(x.contiguous(memory_format=torch.channels_last)))
+        return painted(self.generator.paint(x.contiguous(memory_format=torch.channels_last)))
 
     def _prepare(self, shape: tuple[int, ...]) -> Forward:
         return CapturedForward(self._forward, shape, self.device)

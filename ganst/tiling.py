@@ -34,7 +34,7 @@ from ganst.lines import (
     by_lines,
 )
 from ganst.models.generator import BlurDown, GeneratorConfig, ResidualBlock, ResnetGenerator
-from ganst.pixels import to_pixels
+from ganst.pixels import painted
 
 Shape = tuple[int, int, int]
 OpenStore = Callable[[Shape, torch.dtype], AbstractContextManager[Store]]
@@ -257,7 +257,7 @@ def _finish(y: Tensor, start: int, source: SourceLines, small: Tensor | None) ->
     axis, stop = source.axis, start + y.shape[source.axis]
     if small is not None:
         y = y + _enlarge(small, start, stop, source)
-    pixels = to_pixels(torch.tanh(y))[0]
+    pixels = painted(y)[0]
     before, _ = source.margins(axis)
     size = source.image.shape[axis - 1]
     first, last = (min(max(line, before), before + size) for line in (start, stop))

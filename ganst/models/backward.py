@@ -14,14 +14,39 @@ from torch import Tensor
 
 _FEW_CHANNELS = 4
 _LARGE_KERNEL = 5
+_FEW_LAST = 16  # channels
 
 
 def reflect_pad(x: Tensor, pad: int) -> Tensor:
     """`[N, C, H, W]` -> `[N, C, H + 2 pad, W + 2 pad]`, mirrored; dtype and layout stay as they are."""
     if not _is_trained_on_cpu(x):
-        return F.pad(x, (pad,) * 4, mode="reflect")
+        few = (
+            x.device.type == "cpu"
+            and x.shape[1] <= _FEW_LAST
+            and min(x.shape[2:]) > pad
+            and not torch.compiler.is_compiling()
+        )
+        return _padded_by_copies(x, pad) if few else F.pad(x, (pad,) * 4, mode="reflect")
     padded = _ReflectPad.apply(x, pad)
     assert isinstance(padded, Tensor)
+    return padded
+
+
+def _padded_by_copies(x: Tensor, pad: int) -> Tensor:
+    """The same to the bit: torch goes through few channels that lie last element by element."""
+    num, channels, height, width = x.shape
+    layout = (
+        torch.channels_last
+        if x.is_contiguous(memory_format=torch.channels_last)
+        else torch.contiguous_format
+    )
+    shape = (num, channels, height + 2 * pad, width + 2 * pad)
+    padded = torch.empty(shape, dtype=x.dtype, memory_format=layout)
+    padded[:, :, pad : pad + height, pad : pad + width] = x
+    for dim, size in ((3, width), (2, height)):  # the rows carry the corners along
+        for i in range(1, pad + 1):
+            padded.select(dim, pad - i).copy_(padded.select(dim, pad + i))
+            padded.select(dim, pad + size - 1 + i).copy_(padded.select(dim, pad + size - 1 - i))
     return padded
 
 

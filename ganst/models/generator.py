@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganst.models.layers import BlurDown, Border, Conv, Norm, ResidualBlock, conv2d, make_norm
+from ganst.models.subpixels import shuffled, unshuffled
 
 LOWPASS_FACTOR = 8  # pixels a side of the cells that the skip averages over
 LOWPASS_GAIN = 1.5
@@ -94,6 +95,10 @@ class ResnetGenerator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """`[N, 3, H, W]` in [-1, 1], sides multiples of the stride -> the same shape and range."""
+        return torch.tanh(self.paint(images))
+
+    def paint(self, images: Tensor) -> Tensor:
+        """What `forward` gives, before its tanh: see `ganst.pixels.painted`."""
         *_, x = self._encode(images)
         return self._decode(x, images)
 
@@ -111,7 +116,7 @@ class ResnetGenerator(nn.Module):
     def encode_and_generate(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         """`encode` and `forward` in one pass."""
         features = self.encode(images)
-        return features, self._decode(features[-1], images)
+        return features, torch.tanh(self._decode(features[-1], images))
 
     @torch.no_grad()
     def align_subpixels(self) -> None:
@@ -127,7 +132,7 @@ class ResnetGenerator(nn.Module):
         return [*widths, widths[-1], widths[-1]]
 
     def _encode(self, images: Tensor) -> Iterator[Tensor]:
-        x = F.pixel_unshuffle(images, self.config.shuffle)
+        x = unshuffled(images, self.config.shuffle)
         for layer in [self.stem, *self.downs, *self.blocks]:
             x = layer(x)
             yield x
@@ -139,10 +144,8 @@ class ResnetGenerator(nn.Module):
 
     def _decode(self, x: Tensor, images: Tensor) -> Tensor:
         # Plane by plane from here on: so few channels are slow where they lie last.
-        x = F.pixel_shuffle(self.head(self._enlarged(x)).contiguous(), self.config.shuffle)
-        if self.config.skip == "lowpass":
-            x = x + _lowpass(images)
-        return torch.tanh(x)
+        x = shuffled(self.head(self._enlarged(x)), self.config.shuffle)
+        return x + _lowpass(images) if self.config.skip == "lowpass" else x
 
     def _enlarge(self, x: Tensor) -> Tensor:
         if self.config.up == "transposed":  # the convolution itself doubles the sides

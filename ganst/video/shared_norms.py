@@ -34,10 +34,10 @@ class SharedNorms:
         return tuple(conv.measured for conv in self._convs)
 
     def apply(self, images: Tensor, statistics: Statistics) -> Tensor:
-        """`[1, 3, H, W]` in [-1, 1] -> the same shape, normalised by `statistics`."""
+        """`[1, 3, H, W]` in [-1, 1] -> the same shape before its tanh, normalised by `statistics`."""
         for conv, given in zip(self._convs, statistics, strict=True):
             conv.given = given
-        return self.generator(images)
+        return self.generator.paint(images)
 
 
 class _SharedConv(nn.Module):

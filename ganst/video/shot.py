@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganst.inference import SMALLEST_SIDE_PX, Stylizer
 from ganst.inference import blend as mix
-from ganst.pixels import pad_to_stride, to_model, to_pixels
+from ganst.pixels import pad_to_stride, painted, to_model
 from ganst.video.blend import Blending, TemporalBlend
 from ganst.video.shared_norms import SharedNorms
 from ganst.video.steady import SharingSchedule, Statistics
@@ -115,7 +115,7 @@ class ShotStylizer:
         assert self._norms
         height, width = image.shape[1:]
         x, (top, left) = self._prepared(image)
-        styled = to_pixels(self._norms.apply(x, statistics))[0]
+        styled = painted(self._norms.apply(x, statistics))[0]
         cut = styled[:, top : top + height, left : left + width].cpu()
         return mix(image, cut, self._stylizer.strength)
 
