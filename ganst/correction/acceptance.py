@@ -70,7 +70,10 @@ def try_candidate(
         raise ValueError(f"photo is {list(source.shape)}, its candidate {list(candidate.shape)}")
     columns = measure(source, candidate, bench.calibration.reference)
     judgement, counted = bench.calibration.judge(columns, bench.key), bench.judge(columns)
-    tried = len(siblings) + 1
+    # The flagged output once more was no try: nothing could be chosen.
+    tried = 1 + sum(
+        parent.pixels is None or not _same(sibling, parent.pixels) for sibling in siblings
+    )
     suspicion = (
         _not_new(source, candidate, parent, siblings)
         or _not_a_number(columns)

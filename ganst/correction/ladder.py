@@ -51,17 +51,17 @@ _DEFAULT: tuple[Restyling, ...] = (_RERUN, _OTHER, _BEST, _AVERAGE)
 # is given: see `pipelines.correction_plan`.
 _LADDERS: dict[str, tuple[Restyling, ...]] = {
     "passthrough": (_RERUN, _OTHER, _SECOND, _TO_STYLE),
-    "blur": (_RERUN, _STRUCTURE, _OTHER, _BEST, _TO_CONTENT),
+    "blur": (_RERUN, _OTHER, _STRUCTURE, _BEST, _TO_CONTENT),
     "wrong_image": (_RERUN, _BLEND, _OTHER, _BEST, _TO_CONTENT),
     "color_cast": (_RERUN, _COLOURS, _EXPECTED),
-    "exposure": (_RERUN, _COLOURS, _EXPECTED, _OTHER),
+    "exposure": (_RERUN, _OTHER, _COLOURS, _EXPECTED),
     "inverted": (_RERUN, _EXPECTED, _OTHER, _BEST),
     "blob": (_RERUN, _REGION),
     "blank": (_RERUN, _REGION),
     "patch": (_RERUN, _REGION),
     "seam": (_RERUN, _AVERAGE),
     "grid": (_RERUN, _AVERAGE),
-    "unknown": (_RERUN, _BLEND, _OTHER, _BEST),
+    "unknown": (_RERUN, _OTHER, _BLEND, _BEST),
 }
 
 

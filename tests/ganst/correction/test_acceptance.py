@@ -463,3 +463,16 @@ def test_what_the_quickest_columns_say_of_a_decoy_is_never_wrong_and_mostly_said
                 assert not bench.surpasses(canvas, decoy, columns, anomaly)
                 said += bench.surpasses(canvas, decoy, columns, 1.0)
     assert said > 30  # of 45
+
+
+def test_the_flagged_output_once_more_does_not_count_as_a_try(stand_in, try_it, monkeypatch):
+    asked = []
+    real = acceptance._not_normal
+    monkeypatch.setattr(
+        acceptance, "_not_normal", lambda *given: asked.append(given[-1]) or real(*given)
+    )
+    _, output = stand_in.pair(GOOD)
+    flagged = 255 - output
+    for siblings in ((), (flagged,), (flagged, output.flip(2)), (output.flip(2), output.flip(1))):
+        try_it(GOOD, output, flagged, siblings)
+    assert asked == [1, 1, 2, 3]
