@@ -333,6 +333,12 @@ def test_waves_do_not_change_what_becomes_of_an_image(tmp_path, calibrated_pack,
     assert delivered(waved, "images") == delivered(whole, "images")
 
 
+def refuse_all(patch: pytest.MonkeyPatch) -> None:
+    """Candidates, and files that have their first bytes again; each as good as it is."""
+    patch.setattr("ganst.correction.acceptance.MIN_P", 2.0)
+    patch.setattr("ganst.correction.acceptance._would_be_flagged", lambda *_: "refused")
+
+
 def test_every_damaged_file_gets_one_try_before_any_image_gets_a_second(
     tmp_path, calibrated_pack, monkeypatch
 ):
@@ -400,7 +406,7 @@ def test_a_budget_that_one_ladder_would_eat_up_mends_two_files(
 def test_the_best_of_the_refused_is_kept_beside_the_quarantined_one_and_not_delivered(
     damaged_run, monkeypatch
 ):
-    monkeypatch.setattr("ganst.correction.acceptance.MIN_P", 2.0)
+    refuse_all(monkeypatch)
     correct(damaged_run, SERIAL)
     tries = attempts(damaged_run)["a0.png"][1:]
     *earlier, best = [row for row in tries if row["decision"] == "suggested"]
@@ -419,7 +425,7 @@ def test_the_best_of_the_refused_is_kept_beside_the_quarantined_one_and_not_deli
 
 def test_a_suggestion_that_a_person_takes_is_delivered_and_left_alone(damaged_run, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("ganst.correction.acceptance.MIN_P", 2.0)
+        refuse_all(patch)
         correct(damaged_run, SERIAL)
     write_report(damaged_run)
     (kept,) = delivered(damaged_run, "refused").values()
