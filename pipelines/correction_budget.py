@@ -77,13 +77,14 @@ def first_turns(images: Iterable[FlaggedImage]) -> list[FlaggedImage]:
 
 def second_turns(images: Iterable[FlaggedImage], attempts: Attempts) -> list[FlaggedImage]:
     """The rest of the work on `images` behind their first turns, which have left their rows."""
+    firsts = {turn.row["source"]: turn for turn in first_turns(images)}
     turns = []
     for image in images:
-        first = first_turns([image])
-        tried = [row for turn in first for row in _tries(turn, attempts)]
-        if any(row["decision"] == "accepted" for row in tried) or (first and len(image.steps) == 1):
-            continue
-        turns.append(replace(image, behind=1 if tried else 0))
+        first = firsts.get(image.row["source"])
+        tried = _tries(first, attempts) if first else []
+        is_over = first is not None and len(image.steps) == 1
+        if not is_over and all(row["decision"] != "accepted" for row in tried):
+            turns.append(replace(image, behind=len(tried)))
     return turns
 
 

@@ -2,8 +2,8 @@
 
 The reflection pad's gradient is scattered pixel by pixel (1.97 against 0.16 ms for bf16
 `[1, 256, 64, 64]`), and autocast sends the pad through fp32. A wide convolution to three channels fills three of
-sixteen lanes (59 against 34 ms there and back for bf16 `[1, 64, 262, 262]` and 7 x 7). On a GPU, in inference
-and under `torch.compile` torch's own are used. No second derivatives.
+sixteen lanes (59 against 34 ms there and back for bf16 `[1, 64, 262, 262]` and 7 x 7). On a GPU and under
+`torch.compile` torch's own are used; for inference see `ganst.models.copies`. No second derivatives.
 """
 
 from typing import Any
@@ -12,41 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganst.models.copies import mirrored
+
 _FEW_CHANNELS = 4
 _LARGE_KERNEL = 5
-_FEW_LAST = 16  # channels
 
 
 def reflect_pad(x: Tensor, pad: int) -> Tensor:
     """`[N, C, H, W]` -> `[N, C, H + 2 pad, W + 2 pad]`, mirrored; dtype and layout stay as they are."""
     if not _is_trained_on_cpu(x):
-        few = (
-            x.device.type == "cpu"
-            and x.shape[1] <= _FEW_LAST
-            and min(x.shape[2:]) > pad
-            and not torch.compiler.is_compiling()
-        )
-        return _padded_by_copies(x, pad) if few else F.pad(x, (pad,) * 4, mode="reflect")
+        return mirrored(x, pad)
     padded = _ReflectPad.apply(x, pad)
     assert isinstance(padded, Tensor)
-    return padded
-
-
-def _padded_by_copies(x: Tensor, pad: int) -> Tensor:
-    """The same to the bit: torch goes through few channels that lie last element by element."""
-    num, channels, height, width = x.shape
-    layout = (
-        torch.channels_last
-        if x.is_contiguous(memory_format=torch.channels_last)
-        else torch.contiguous_format
-    )
-    shape = (num, channels, height + 2 * pad, width + 2 * pad)
-    padded = torch.empty(shape, dtype=x.dtype, memory_format=layout)
-    padded[:, :, pad : pad + height, pad : pad + width] = x
-    for dim, size in ((3, width), (2, height)):  # the rows carry the corners along
-        for i in range(1, pad + 1):
-            padded.select(dim, pad - i).copy_(padded.select(dim, pad + i))
-            padded.select(dim, pad + size - 1 + i).copy_(padded.select(dim, pad + size - 1 - i))
     return padded
 
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganst.models.copies import shuffled, unshuffled
 from ganst.models.layers import BlurDown, Border, Conv, Norm, ResidualBlock, conv2d, make_norm
-from ganst.models.subpixels import shuffled, unshuffled
 
 LOWPASS_FACTOR = 8  # pixels a side of the cells that the skip averages over
 LOWPASS_GAIN = 1.5

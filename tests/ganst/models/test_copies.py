@@ -2,9 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ganst.models import subpixels
+from ganst.models import copies
 from ganst.models.backward import reflect_pad
-from ganst.models.subpixels import shuffled, unshuffled
+from ganst.models.copies import shuffled, unshuffled
 from ganst.pixels import painted, to_pixels
 
 LAST, PLANES = torch.channels_last, torch.contiguous_format
@@ -26,7 +26,7 @@ def test_pixels_become_channels_and_back_as_in_torch(dtype, layout, factor):
 
 
 def test_in_training_gradients_are_those_of_torch(monkeypatch):
-    monkeypatch.setattr(subpixels.torch, "empty", lambda *_, **__: pytest.fail("no copies here"))
+    monkeypatch.setattr(copies.torch, "empty", lambda *_, **__: pytest.fail("no copies here"))
     images = torch.ones(1, 3, 8, 8, requires_grad=True)
     shuffled(unshuffled(images, 2), 2).sum().backward()
     assert images.grad is not None

@@ -1,12 +1,14 @@
-"""Pixels to channels and back, as torch has it to the bit, in half of the time on a CPU.
+"""Pixels to channels and back, and mirrored frames: as torch has them to the bit, in less time on a CPU.
 
-Torch goes through such an image element by element; copies of one channel at a time are run at the
-speed of memory. On a GPU, in training and under `torch.compile` torch's own are used.
+Torch goes through few channels that lie last element by element; copies of one channel or line at a time
+are run at the speed of memory. On a GPU, in training and under `torch.compile` torch's own are used.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+_FEW_CHANNELS = 16
 
 
 def unshuffled(images: Tensor, factor: int) -> Tensor:
@@ -34,6 +36,24 @@ def shuffled(x: Tensor, factor: int) -> Tensor:
         colour, row, column = _place(channel, factor)
         images[:, colour, row::factor, column::factor] = x[:, channel]
     return images
+
+
+def mirrored(x: Tensor, pad: int) -> Tensor:
+    """`F.pad` of `[N, C, H, W]` with mode "reflect": `[N, C, H + 2 pad, W + 2 pad]`, in its layout."""
+    num, channels, height, width = x.shape
+    is_worth_it = channels <= _FEW_CHANNELS and _is_inference_on_cpu(x)
+    if not is_worth_it or min(height, width) <= pad:
+        return F.pad(x, (pad,) * 4, mode="reflect")
+    is_last = x.is_contiguous(memory_format=torch.channels_last)
+    shape = (num, channels, height + 2 * pad, width + 2 * pad)
+    layout = torch.channels_last if is_last else torch.contiguous_format
+    padded = torch.empty(shape, dtype=x.dtype, memory_format=layout)
+    padded[:, :, pad : pad + height, pad : pad + width] = x
+    for dim, size in ((3, width), (2, height)):  # the rows carry the corners along
+        for i in range(1, pad + 1):
+            padded.select(dim, pad - i).copy_(padded.select(dim, pad + i))
+            padded.select(dim, pad + size - 1 + i).copy_(padded.select(dim, pad + size - 1 - i))
+    return padded
 
 
 def _place(channel: int, factor: int) -> tuple[int, int, int]:
