@@ -4,6 +4,8 @@ BIN := .venv/bin
 ENV := .venv/.installed
 DEMO_RUN ?= runs/demo
 PORT ?= 4200
+# A module's tests stay in one process: they share what is dear to set up.
+PYTEST := $(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help demo up check test fix env clean
 
@@ -33,10 +35,10 @@ check: $(ENV)
 	$(BIN)/ruff check .
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 test: $(ENV)
-	$(BIN)/pytest -q
+	$(PYTEST)
 
 fix: $(ENV)
 	$(BIN)/ruff check --fix .

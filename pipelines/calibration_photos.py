@@ -21,7 +21,8 @@ from pipelines.stylize import one_thread
 QUALITY = 95
 MAX_PIXELS = 50_000_000
 _WRITTEN = ("png", "jpeg", "webp")  # tiff and bmp lose nothing, as png
-_FAULTS_A_PHOTO = 6
+_FAULTS_A_VIEW = 3  # so five views of a photo have one of every kind
+_DRAW = 0  # of the faults: another number gives others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +77,9 @@ def measure_photo(task: PhotoTask, job: CalibrationJob, reference: Reference) ->
         ]
         stand_in = _produce(donor, task.number, job)
         faulty = []
-        for index, name in enumerate(_faults_of(task.number, min(job.views, _FAULTS_A_PHOTO))):
-            which = index % len(views)
+        for index, name in enumerate(_faults_of(task.number, _FAULTS_A_VIEW * len(views))):
+            which = (task.number + index) % len(views)
+            generator = _seeded(f"{task.photo}/{name}/{_DRAW}".encode())
             case = Case(
                 source=views[which], output=outputs[which], donor=stand_in, generator=generator
             )
@@ -124,6 +126,8 @@ def _written(output: Tensor, number: int) -> Tensor:
 
 
 def _faults_of(number: int, count: int) -> Iterator[str]:
+    """Kinds that take turns over the photos, no kind twice."""
     names = list(FAULTS)
+    count = min(count, len(names))
     for index in range(count):
         yield names[(number * count + index) % len(names)]

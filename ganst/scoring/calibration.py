@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
+from ganst.scoring.calibration_file import LAYOUT, CalibrationError, parse, read, under
 from ganst.scoring.columns import COLUMNS, SCORER_VERSION
 from ganst.scoring.conformal import SizedScores, false_alarm_bound, p_value, power_floor
 from ganst.scoring.detector import Detector, UsualSizes, bounded
@@ -33,13 +32,7 @@ MEMBERS = {
     for family in FAMILIES
 }
 SCALE = "x_scale"
-_LAYOUT = 5
-_UPGRADED = {"layout": 4, "scorer_version": "5"}  # older files that are read, and judge as they did
 _LOSSLESS = ("png", "tiff", "bmp")
-
-
-class CalibrationError(ValueError):
-    """The bytes are no calibration of this program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +189,7 @@ class Calibration:
     @classmethod
     def from_bytes(cls, data: bytes) -> Calibration:
         """Undo `to_bytes`. Raises `CalibrationError` for anything else or another version's."""
-        header, arrays = _read(data)
+        header, arrays = read(data)
         try:
             return cls._assemble(header, arrays)
         except (KeyError, TypeError) as error:
@@ -213,8 +206,8 @@ class Calibration:
                 min_quality=scope["min_quality"],
                 strength=scope["strength"],
             ),
-            reference=Reference.from_arrays(_under(arrays, "reference.")),
-            detector=Detector.from_arrays(_under(arrays, "detector.")),
+            reference=Reference.from_arrays(under(arrays, "reference.")),
+            detector=Detector.from_arrays(under(arrays, "detector.")),
             sizes=UsualSizes(weights=arrays["sizes"], spread=arrays["sizes.spread"]),
             scores=SizedScores(ordinary=arrays["scores"], large=arrays["scores.large"]),
             source_scores=arrays["scores.source"],
@@ -227,7 +220,7 @@ class Calibration:
 
     def _header(self) -> dict[str, Any]:
         return {
-            "layout": _LAYOUT,
+            "layout": LAYOUT,
             "scorer_version": self.scorer_version,
             "columns": [column.name for column in COLUMNS],
             "scope": asdict(self.scope),
@@ -246,53 +239,8 @@ def known_style(data: bytes) -> StyleReference:
 
     Raises `CalibrationError` where the bytes hold none.
     """
-    _, arrays = _parse(data)
+    _, arrays = parse(data)
     try:
-        return StyleReference.from_arrays(_under(arrays, "reference."))
+        return StyleReference.from_arrays(under(arrays, "reference."))
     except KeyError as error:
         raise CalibrationError(f"calibration file lacks {error}") from error
-
-
-def _parse(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    try:
-        arrays = load(data)
-        (length,) = struct.unpack("<Q", data[:8])
-        return json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["ganst"]), arrays
-    except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
-        raise CalibrationError(f"not a calibration file: {error}") from error
-
-
-def _read(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    header, arrays = _parse(data)
-    if _UPGRADED.items() <= header.items():
-        header, arrays = _upgraded(header, arrays)
-    version = header.get("scorer_version")
-    if header.get("layout") != _LAYOUT or version != SCORER_VERSION:
-        raise CalibrationError(
-            f"made by scorer version {version}, this is {SCORER_VERSION}: calibrate again"
-        )
-    if header.get("columns") != [column.name for column in COLUMNS]:
-        raise CalibrationError("made with other score columns: calibrate again")
-    return header, arrays
-
-
-def _upgraded(
-    header: dict[str, Any], arrays: dict[str, np.ndarray]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What has become of a file from before sizes of photos were told apart: one reference for all."""
-    if "sizes" not in arrays or "scores" not in arrays:
-        return header, arrays
-    weights, columns = arrays["sizes"], len(SOURCE_NAMES)
-    unasked = np.zeros((columns, weights.shape[1]))  # how odd each source column is
-    sizes = np.concatenate([weights[: 1 + columns], unasked, weights[1 + columns :]])
-    added = {"sizes": sizes, "sizes.spread": np.ones(weights.shape[1])}
-    added["scores.large"] = arrays["scores"]
-    return header | {"layout": _LAYOUT, "scorer_version": SCORER_VERSION}, arrays | added
-
-
-def _under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }

@@ -23,16 +23,21 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 _LIMIT = 8.0  # residuals beyond 8 sigma say no more about the kind of fault
 _MIN_PROBABILITY = 0.4
-_UNSURE = 0.05
-_UNLIKE = 0.1
+# Shares of taught faults that are called unknown. With twice as much, one strong fault in thirty is, and
+# hardly more of what was never taught.
+_UNSURE = 0.02
+_UNLIKE = 0.05
 _NEIGHBOURS = 5
+# The stronger a fault, the farther it lies from its like: distances are measured by this power of its
+# length. With 0 it is strong faults that are called unknown, with 1/2 and more it is mild ones.
+_GROWTH = 0.25
 _HIDDEN = 48
 _DECAY = 1.0
 _ROUNDS = 200
 _FOLDS = 5
 _LAYERS = ("hidden", "hidden_offsets", "weights", "offsets")
 _LIMITS = ("least", "furthest")
-_KNOWN = ("known", "reason_of")
+_STORED = (*_LAYERS, *_LIMITS, "known", "reason_of")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,8 @@ class Namer:
     `hidden` `[H, 2 D]`, `hidden_offsets` `[H]`, `weights` `[K, H]`, `offsets` `[K]`; `least` `[K]`:
     the probability below which a reason is not said; `furthest` `[K]`: how far from the faults of
     that reason it is not said either. Those are `known` `[n, D]`, of the reasons `reason_of` `[n]`:
-    a network is sure of itself also where it has never been.
+    a network is sure of itself also where it has never been. `growth`: the power of a fault's length
+    that its distances are divided by.
     """
 
     reasons: tuple[str, ...]
@@ -54,6 +60,7 @@ class Namer:
     furthest: np.ndarray
     known: np.ndarray
     reason_of: np.ndarray
+    growth: float
 
     @classmethod
     def fit(cls, residuals: np.ndarray, reasons: Sequence[str], groups: Sequence[str]) -> Namer:
@@ -73,7 +80,7 @@ class Namer:
             mine = [
                 (residuals[one], known[train][targets[train] == targets[one]]) for one in held_out
             ]
-            far = [_distance(one, others) for one, others in mine]
+            far = [_distance(one, others, _GROWTH) for one, others in mine]
             return np.column_stack([_shares(layers, residuals[held_out]), far])
 
         found = cross_fit(groups, _FOLDS, left_out) if len(set(groups)) > 1 else None
@@ -84,6 +91,7 @@ class Namer:
             furthest=_furthest(found, targets, len(names)),
             known=known,
             reason_of=targets.astype(np.int16),
+            growth=_GROWTH,
         )
 
     def name(self, residuals: np.ndarray) -> tuple[str, float]:
@@ -99,7 +107,7 @@ class Namer:
 
     def _is_like(self, residuals: np.ndarray, reason: int) -> bool:
         mine = self.known[self.reason_of == reason]
-        return _distance(residuals, mine) <= self.furthest[reason]
+        return _distance(residuals, mine, self.growth) <= self.furthest[reason]
 
     def probabilities(self, residuals: np.ndarray) -> np.ndarray:
         """Probability of each reason for `[D]`, `[K]`."""
@@ -108,13 +116,15 @@ class Namer:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Name every array, for a safetensors file; the reasons travel in its metadata."""
-        return {f"namer.{name}": getattr(self, name) for name in (*_LAYERS, *_LIMITS, *_KNOWN)}
+        arrays = {f"namer.{name}": getattr(self, name) for name in _STORED}
+        return arrays | {"namer.growth": np.array([self.growth])}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], reasons: Sequence[str]) -> Namer:
         """Undo `to_arrays`. Raises KeyError naming a missing array."""
-        found = {name: arrays[f"namer.{name}"] for name in (*_LAYERS, *_LIMITS, *_KNOWN)}
-        return cls(reasons=tuple(reasons), **found)
+        found = {name: arrays[f"namer.{name}"] for name in _STORED}
+        growth = float(arrays["namer.growth"][0])
+        return cls(reasons=tuple(reasons), **found, growth=growth)
 
 
 def _fit_layers(residuals: np.ndarray, targets: np.ndarray, count: int) -> dict[str, np.ndarray]:
@@ -155,17 +165,18 @@ def _features(residuals: np.ndarray) -> np.ndarray:
     return np.concatenate([cut / 3, np.sign(cut) * np.log1p(np.abs(cut))], axis=1)
 
 
-def _distance(residuals: np.ndarray, known: np.ndarray) -> float:
-    """Mean distance of `[D]` to the nearest five of `[n, D]`; infinite without any."""
+def _distance(residuals: np.ndarray, known: np.ndarray, growth: float) -> float:
+    """Mean distance of `[D]` to the nearest five of `[n, D]`, by a power of its length; infinite without any."""
     if not len(known):
         return np.inf
-    apart = _features(known.astype(np.float64)) - _features(residuals[None])
-    nearest = np.sort(np.sqrt(np.square(apart).sum(axis=1)))[:_NEIGHBOURS]
-    return float(nearest.mean())
+    features = _features(residuals[None])
+    apart = np.linalg.norm(_features(known.astype(np.float64)) - features, axis=1)
+    nearest = np.sort(apart)[:_NEIGHBOURS]
+    return float(nearest.mean() / max(np.linalg.norm(features), 1.0) ** growth)
 
 
 def _furthest(found: np.ndarray | None, targets: np.ndarray, count: int) -> np.ndarray:
-    """The distance that nine in ten of the left-out faults of each reason keep, `[K]`.
+    """The distance that nineteen in twenty of the left-out faults of each reason keep, `[K]`.
 
     `found` `[n, K + 1]`: the last column are the distances. Infinite where too few are known to tell.
     """
@@ -181,7 +192,7 @@ def _furthest(found: np.ndarray | None, targets: np.ndarray, count: int) -> np.n
 
 
 def _least(found: np.ndarray | None, targets: np.ndarray, count: int) -> np.ndarray:
-    """The probability that all but 5 % of the left-out faults of each reason were given, `[K]`.
+    """The probability that all but 2 % of the left-out faults of each reason were given, `[K]`.
 
     A split-conformal threshold (Vovk 2005, chapter 4); at least 40 %, below which it is a guess.
     """

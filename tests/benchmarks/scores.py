@@ -27,7 +27,14 @@ from ganst.scoring.calibration import JUDGED, Calibration
 from ganst.scoring.columns import COLUMN_NAMES
 from pipelines.styles import find_style
 from tests.benchmarks.scoring import metrics, plots, splits, tables
-from tests.benchmarks.scoring.cases import Bench, Table, faulty_table, joined, normal_table
+from tests.benchmarks.scoring.cases import (
+    Bench,
+    Table,
+    faulty_table,
+    harmless_table,
+    joined,
+    normal_table,
+)
 from tests.benchmarks.scoring.detectors import (
     DETECTORS,
     OURS,
@@ -45,13 +52,14 @@ def main() -> None:
     given = _parse()
     torch.set_num_threads(1)
     bench = _open_bench(given)
-    tested, normal = choose(given.photos, given.normal, given.half, given.limit)
+    tested, normal = choose(given.photos, given.normal, given.half)
+    pairs = tested[: given.limit]
     normal_rows = normal_table(bench, normal[: given.normal_limit], given.views)
-    faulty = joined([faulty_table(bench, tested, seed) for seed in range(given.seeds)])
+    faulty = joined([faulty_table(bench, pairs, seed) for seed in range(given.seeds)])
+    if others := [photo for photo, _ in tested[len(pairs) :][: given.harmless]]:
+        faulty = joined([faulty, harmless_table(bench, others)])
     results = judge(bench.calibration, normal_rows, faulty)
-    report(
-        results, f"{bench.pack.name} {bench.pack.digest[:12]}, {len(tested)} {given.half} photos"
-    )
+    report(results, f"{bench.pack.name} {bench.pack.digest[:12]}, {len(pairs)} {given.half} photos")
     if given.ablate:
         print("\nWithout a column or family, mild and strong macro AUROC change by:")
         print(ablation(results, normal_rows, faulty).to_string(index=False, float_format="%+.4f"))
@@ -60,9 +68,7 @@ def main() -> None:
             print(f"wrote {path}")
 
 
-def choose(
-    photos: str, normal: str, half: str, limit: int | None
-) -> tuple[list[tuple[Path, Path]], list[Path]]:
+def choose(photos: str, normal: str, half: str) -> tuple[list[tuple[Path, Path]], list[Path]]:
     """Photos to test on, each with a donor, and photos to fit to; none of the first shows a scene of the second."""
     hashes, known = splits.hash_folder(photos), splits.hash_folder(normal)
     seen = splits.overlap(hashes, known)
@@ -76,7 +82,7 @@ def choose(
         )
     tested = [Path(photos) / name for name in splits.take(names, None)]
     pairs = list(zip(tested, [*tested[1:], tested[0]], strict=True))
-    return pairs[:limit], [Path(normal) / name for name in splits.take(list(known), None)]
+    return pairs, [Path(normal) / name for name in splits.take(list(known), None)]
 
 
 def judge(calibration: Calibration, normal: Table, faulty: Table) -> tables.Results:
@@ -157,6 +163,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--style", default="vangogh")
     parser.add_argument("--half", choices=(*splits.HALVES, "all"), default="dev")
     parser.add_argument("--limit", type=int, help="photos tested (default: all of the half)")
+    parser.add_argument(
+        "--harmless", type=int, default=0, help="further photos without faults: false alarms alone"
+    )
     parser.add_argument("--normal-limit", type=int, help="photos fitted to (default: all)")
     parser.add_argument("--views", type=int, default=4, help="views of a photo fitted to")
     parser.add_argument("--seeds", type=int, default=1, help="draws of every fault")

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 
-from ganst.models.stylepack import CALIBRATION_FILE
+from ganst.models.stylepack import CALIBRATION_FILE, StylePack
 from ganst.scoring.calibration import Calibration
+from ganst.scoring.faults import FAULTS
+from pipelines import calibration_photos
 from pipelines.calibrate import (
     CalibrationInputError,
     calibrate,
@@ -9,6 +13,7 @@ from pipelines.calibrate import (
     plan_photos,
     shoots,
 )
+from pipelines.calibration_photos import CalibrationJob, measure_photo
 from pipelines.config import ComputeConfig
 from pipelines.errors import EmptyFolderError
 from pipelines.storage import open_root
@@ -43,6 +48,33 @@ def test_the_donor_of_a_photo_is_always_another_photo():
     assert all(task.donor != task.photo for task in tasks)
     assert len({task.donor for task in tasks}) == 50
     assert tasks == plan_photos([f"{index}.jpg" for index in range(50)])
+
+
+def faults_of(pack: StylePack, folder: Path, views: int) -> list[list[str]]:
+    """Which faults five photos are given."""
+    scenes = make_scenes(folder / "photos", 5)
+    job = CalibrationJob(
+        photos=str(open_root(str(scenes))),
+        style_path=str(pack.path),
+        style_digest=pack.digest,
+        precisions=("fp32",),
+        views=views,
+    )
+    reference = Calibration.from_bytes((pack.path / CALIBRATION_FILE).read_bytes()).reference
+    tasks = plan_photos(list_images(open_root(job.photos)))
+    return [[name for name, _ in measure_photo(t, job, reference).faulty] for t in tasks]
+
+
+def test_a_photo_of_five_views_has_one_fault_of_every_kind(calibrated_pack, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration_photos, "_large", lambda *_: {})
+    for kinds in faults_of(calibrated_pack, tmp_path, views=5):
+        assert kinds == list(FAULTS)
+
+
+def test_photos_of_one_view_take_turns_with_the_kinds_of_faults(calibrated_pack, tmp_path):
+    found = faults_of(calibrated_pack, tmp_path, views=1)
+    assert [len(kinds) for kinds in found] == [3] * 5
+    assert {kind for kinds in found for kind in kinds} == set(FAULTS)
 
 
 def test_too_few_photos_are_refused_in_one_sentence(tmp_path, calibrated_pack):

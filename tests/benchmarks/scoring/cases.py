@@ -81,6 +81,18 @@ def faulty_table(bench: Bench, pairs: Sequence[tuple[Path, Path]], seed: int) ->
     return joined(tables)
 
 
+def harmless_table(bench: Bench, photos: Sequence[Path]) -> Table:
+    """Clean and benign outputs of every photo: nothing in these is drawn."""
+    tables = []
+    for photo in photos:
+
+        def produce(photo: Path = photo) -> Iterator[Row]:
+            return _harmless_rows(bench, photo)
+
+        tables.append(_cached(bench, ("harmless", photo), produce))
+    return joined(tables)
+
+
 def normal_table(bench: Bench, photos: Sequence[Path], views: int) -> Table:
     """Views of the photos that detectors are fitted to, stylized and written as in production."""
     tables = []
@@ -106,17 +118,12 @@ def _faulty_rows(bench: Bench, photo: Path, donor: Path, seed: int) -> Iterator[
     source, other_source = (_opened(path, bench.max_side) for path in (photo, donor))
     output, other = stylizer.stylize([source, other_source])
 
-    def row(kind: str, severity: float, group: str, pixels: Tensor, view: Tensor = source) -> Row:
+    def row(kind: str, severity: float, group: str, pixels: Tensor) -> Row:
         names = {"kind": kind, "severity": severity, "group": group, "photo": photo.name}
-        return _measured(bench, view, pixels, names | {"seed": seed})
+        return _measured(bench, source, pixels, names | {"seed": seed})
 
-    if seed == 0:  # nothing in these is drawn
-        yield row("clean", 0, "clean", written(output))
-        for name in FORMATS:
-            yield row(name, 0, "benign", written(output, name))
-        for name, change in SOURCES.items():
-            view = change(source)
-            yield row(name, 0, "benign", written(stylizer.stylize([view])[0]), view)
+    if seed == 0:
+        yield from _harmless_rows(bench, photo)
     for severity in bench.severities:
         for group, name, fault in _INJECTED:
             generator = _seeded(f"{photo.name}/{name}/{severity}/{seed}")
@@ -124,6 +131,22 @@ def _faulty_rows(bench: Bench, photo: Path, donor: Path, seed: int) -> Iterator[
             yield row(name, severity, group, written(fault(case, severity)))
         for name, made in _by_models(bench, source, output, severity, seed):
             yield row(name, severity, "fault", written(made))
+
+
+def _harmless_rows(bench: Bench, photo: Path) -> Iterator[Row]:
+    stylizer, source = _stylizer(bench.pack), _opened(photo, bench.max_side)
+    output = stylizer.stylize([source])[0]
+
+    def row(kind: str, group: str, pixels: Tensor, view: Tensor = source) -> Row:
+        names = {"kind": kind, "severity": 0, "group": group, "photo": photo.name, "seed": 0}
+        return _measured(bench, view, pixels, names)
+
+    yield row("clean", "clean", written(output))
+    for name in FORMATS:
+        yield row(name, "benign", written(output, name))
+    for name, change in SOURCES.items():
+        view = change(source)
+        yield row(name, "benign", written(stylizer.stylize([view])[0]), view)
 
 
 def _by_models(

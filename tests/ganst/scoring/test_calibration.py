@@ -61,21 +61,42 @@ def test_a_calibration_of_another_scorer_version_is_refused(stand_in):
 
 
 def of_before(calibration: Calibration) -> bytes:
-    """The file that the version before would have written of a calibration."""
-    data = calibration.to_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["ganst"])
-    arrays = load(data)
+    """The file that layout 5 had of a calibration."""
+    arrays = load(calibration.to_bytes())
+    del arrays["namer.growth"]
+    return as_file(calibration, arrays, {"layout": 5})
+
+
+def of_long_before(calibration: Calibration) -> bytes:
+    """The file that scorer version 5 would have written of a calibration."""
+    arrays = load(of_before(calibration))
     del arrays["sizes.spread"], arrays["scores.large"]
     columns = len(SOURCE_NAMES)
     arrays["sizes"] = np.delete(arrays["sizes"], slice(1 + columns, 1 + 2 * columns), axis=0)
-    text = json.dumps(header | {"layout": 4, "scorer_version": "5"})
-    return save(arrays, metadata={"ganst": text})
+    return as_file(calibration, arrays, {"layout": 4, "scorer_version": "5"})
+
+
+def as_file(
+    calibration: Calibration, arrays: dict[str, np.ndarray], changed: dict[str, object]
+) -> bytes:
+    data = calibration.to_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["ganst"])
+    return save(arrays, metadata={"ganst": json.dumps(header | changed)})
+
+
+def test_a_namer_of_before_measures_distances_as_it_did(stand_in):
+    calibration = stand_in.calibration
+    old = Calibration.from_bytes(of_before(calibration))
+    namer = replace(calibration.namer, growth=0.0)
+    columns = stand_in.columns(5, calibration.reference)
+    assert old.judge(columns, "key") == replace(calibration, namer=namer).judge(columns, "key")
+    assert old.namer.growth == 0 < calibration.namer.growth
 
 
 def test_a_calibration_of_the_version_before_judges_as_it_did(stand_in):
     calibration = stand_in.calibration
-    old = Calibration.from_bytes(of_before(calibration))
+    old = Calibration.from_bytes(of_long_before(calibration))
     columns = stand_in.columns(5, calibration.reference)
     sources = np.array([[columns[name] for name in SOURCE_NAMES]])
     about = np.delete(calibration.detector.about(sources)[0], slice(14, 27))

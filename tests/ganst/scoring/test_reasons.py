@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ganst.scoring.calibration import JUDGED
 from ganst.scoring.faults import FAULTS
 from ganst.scoring.measuring import measure
-from ganst.scoring.reasons import UNKNOWN, Namer, evidence
+from ganst.scoring.reasons import UNKNOWN, Namer, _distance, evidence
 
 
 def test_strong_faults_of_unseen_outputs_are_mostly_named(stand_in):
@@ -34,6 +36,7 @@ def test_a_namer_in_doubt_says_unknown():
         furthest=np.full(3, np.inf),
         known=np.ones((3, 4)),
         reason_of=np.arange(3),
+        growth=0.25,
     )
     assert namer.name(np.ones(4)) == (UNKNOWN, pytest.approx(1 / 3))
 
@@ -61,7 +64,19 @@ def test_a_fault_unlike_all_that_it_knows_has_no_reason_however_sure_it_is():
     assert namer.name(far)[0] == UNKNOWN
 
 
-def test_all_but_one_in_twenty_left_out_faults_clear_the_threshold_of_their_kind():
+def test_a_strong_fault_may_lie_farther_from_its_like_than_a_weak_one():
+    namer = Namer.fit(*faults_of_three_kinds(240))
+    weak, strong = np.full(4, 2.0), np.full(4, 5.0)
+    mine = namer.known[namer.reason_of == 0]
+    far = _distance(strong, mine, 0.0)
+    # A bound that the strong one keeps by its length alone.
+    bounded = replace(namer, furthest=np.full(3, 0.99 * far))
+    assert bounded.name(strong)[0] == "a"
+    assert replace(bounded, growth=0.0).name(strong)[0] == UNKNOWN
+    assert bounded.name(weak)[0] == "a"
+
+
+def test_most_left_out_faults_clear_the_thresholds_of_their_kind():
     residuals, reasons, groups = faults_of_three_kinds(240)
     namer = Namer.fit(residuals, reasons, groups)
     fresh, kinds, _ = faults_of_three_kinds(480)
