@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LAYOUT = 6
 # Older files that are read, and judge as they did: layout and scorer version.
-_WITHOUT_SIZES, _WITHOUT_GROWTH = (4, "5"), (5, "6")
+_WITHOUT_SIZES, _WITHOUT_METRIC = (4, "5"), (5, "6")
 
 
 class CalibrationError(ValueError):
@@ -53,9 +53,10 @@ def _upgraded(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A file of an older layout as one of this; what is none is left as it is."""
     version = (header.get("layout"), header.get("scorer_version"))
-    if version not in (_WITHOUT_SIZES, _WITHOUT_GROWTH):
+    if version not in (_WITHOUT_SIZES, _WITHOUT_METRIC):
         return header, arrays
-    added = {"namer.growth": np.zeros(1)}
+    features = 2 * sum(column.family != "source" for column in COLUMNS)
+    added = {"namer.growth": np.zeros(1), "namer.metric": np.eye(features, dtype=np.float32)}
     if version == _WITHOUT_SIZES and "sizes" in arrays and "scores" in arrays:
         added |= _with_sizes(arrays)
     return header | {"layout": LAYOUT, "scorer_version": SCORER_VERSION}, arrays | added

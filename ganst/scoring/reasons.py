@@ -26,18 +26,20 @@ _MIN_PROBABILITY = 0.4
 # Shares of taught faults that are called unknown. With twice as much, one strong fault in thirty is, and
 # hardly more of what was never taught.
 _UNSURE = 0.02
-_UNLIKE = 0.05
+_UNLIKE = 0.08
 _NEIGHBOURS = 5
 # The stronger a fault, the farther it lies from its like: distances are measured by this power of its
 # length. With 0 it is strong faults that are called unknown, with 1/2 and more it is mild ones.
 _GROWTH = 0.25
+_SHRINK = 0.5
+_LEAST_SCATTER = 1e-4
 _HIDDEN = 48
 _DECAY = 1.0
 _ROUNDS = 200
 _FOLDS = 5
 _LAYERS = ("hidden", "hidden_offsets", "weights", "offsets")
 _LIMITS = ("least", "furthest")
-_STORED = (*_LAYERS, *_LIMITS, "known", "reason_of")
+_STORED = (*_LAYERS, *_LIMITS, "known", "reason_of", "metric")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +49,8 @@ class Namer:
     `hidden` `[H, 2 D]`, `hidden_offsets` `[H]`, `weights` `[K, H]`, `offsets` `[K]`; `least` `[K]`:
     the probability below which a reason is not said; `furthest` `[K]`: how far from the faults of
     that reason it is not said either. Those are `known` `[n, D]`, of the reasons `reason_of` `[n]`:
-    a network is sure of itself also where it has never been. `growth`: the power of a fault's length
-    that its distances are divided by.
+    a network is sure of itself also where it has never been. Distances are Euclidean behind `metric`
+    `[2 D, 2 D]` and are divided by the power `growth` of a fault's length.
     """
 
     reasons: tuple[str, ...]
@@ -60,6 +62,7 @@ class Namer:
     furthest: np.ndarray
     known: np.ndarray
     reason_of: np.ndarray
+    metric: np.ndarray
     growth: float
 
     @classmethod
@@ -77,10 +80,11 @@ class Namer:
 
         def left_out(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
             layers = _fit_layers(residuals[train], targets[train], len(names))
+            metric = _fit_metric(residuals[train], targets[train])
             mine = [
                 (residuals[one], known[train][targets[train] == targets[one]]) for one in held_out
             ]
-            far = [_distance(one, others, _GROWTH) for one, others in mine]
+            far = [_distance(one, others, metric, _GROWTH) for one, others in mine]
             return np.column_stack([_shares(layers, residuals[held_out]), far])
 
         found = cross_fit(groups, _FOLDS, left_out) if len(set(groups)) > 1 else None
@@ -91,6 +95,7 @@ class Namer:
             furthest=_furthest(found, targets, len(names)),
             known=known,
             reason_of=targets.astype(np.int16),
+            metric=_fit_metric(residuals, targets),
             growth=_GROWTH,
         )
 
@@ -107,7 +112,8 @@ class Namer:
 
     def _is_like(self, residuals: np.ndarray, reason: int) -> bool:
         mine = self.known[self.reason_of == reason]
-        return _distance(residuals, mine, self.growth) <= self.furthest[reason]
+        far = _distance(residuals, mine, self.metric, self.growth)
+        return far <= self.furthest[reason]
 
     def probabilities(self, residuals: np.ndarray) -> np.ndarray:
         """Probability of each reason for `[D]`, `[K]`."""
@@ -165,12 +171,27 @@ def _features(residuals: np.ndarray) -> np.ndarray:
     return np.concatenate([cut / 3, np.sign(cut) * np.log1p(np.abs(cut))], axis=1)
 
 
-def _distance(residuals: np.ndarray, known: np.ndarray, growth: float) -> float:
+def _fit_metric(residuals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """`[2 D, 2 D]` float32: makes the scatter of features within a reason round, as far as it is certain.
+
+    The inverse root of the covariance within reasons, with correlations shrunk to half.
+    """
+    features = _features(residuals)
+    means = np.stack([features[targets == one].mean(axis=0) for one in np.unique(targets)])
+    rest = features - means[np.unique(targets, return_inverse=True)[1]]
+    covariance = rest.T @ rest / len(rest)
+    covariance = (1 - _SHRINK) * covariance + _SHRINK * np.diag(covariance.diagonal())
+    sizes, directions = np.linalg.eigh(covariance)
+    return (directions / np.sqrt(np.maximum(sizes, _LEAST_SCATTER))).astype(np.float32)
+
+
+def _distance(residuals: np.ndarray, known: np.ndarray, metric: np.ndarray, growth: float) -> float:
     """Mean distance of `[D]` to the nearest five of `[n, D]`, by a power of its length; infinite without any."""
     if not len(known):
         return np.inf
     features = _features(residuals[None])
-    apart = np.linalg.norm(_features(known.astype(np.float64)) - features, axis=1)
+    apart = (_features(known.astype(np.float64)) - features) @ metric
+    apart = np.linalg.norm(apart, axis=1)
     nearest = np.sort(apart)[:_NEIGHBOURS]
     return float(nearest.mean() / max(np.linalg.norm(features), 1.0) ** growth)
 

@@ -63,7 +63,7 @@ def test_a_calibration_of_another_scorer_version_is_refused(stand_in):
 def of_before(calibration: Calibration) -> bytes:
     """The file that layout 5 had of a calibration."""
     arrays = load(calibration.to_bytes())
-    del arrays["namer.growth"]
+    del arrays["namer.growth"], arrays["namer.metric"]
     return as_file(calibration, arrays, {"layout": 5})
 
 
@@ -88,7 +88,7 @@ def as_file(
 def test_a_namer_of_before_measures_distances_as_it_did(stand_in):
     calibration = stand_in.calibration
     old = Calibration.from_bytes(of_before(calibration))
-    namer = replace(calibration.namer, growth=0.0)
+    namer = replace(calibration.namer, growth=0.0, metric=np.eye(2 * len(JUDGED)))
     columns = stand_in.columns(5, calibration.reference)
     assert old.judge(columns, "key") == replace(calibration, namer=namer).judge(columns, "key")
     assert old.namer.growth == 0 < calibration.namer.growth

@@ -36,6 +36,7 @@ def test_a_namer_in_doubt_says_unknown():
         furthest=np.full(3, np.inf),
         known=np.ones((3, 4)),
         reason_of=np.arange(3),
+        metric=np.eye(8),
         growth=0.25,
     )
     assert namer.name(np.ones(4)) == (UNKNOWN, pytest.approx(1 / 3))
@@ -68,12 +69,26 @@ def test_a_strong_fault_may_lie_farther_from_its_like_than_a_weak_one():
     namer = Namer.fit(*faults_of_three_kinds(240))
     weak, strong = np.full(4, 2.0), np.full(4, 5.0)
     mine = namer.known[namer.reason_of == 0]
-    far = _distance(strong, mine, 0.0)
+    far = _distance(strong, mine, namer.metric, 0.0)
     # A bound that the strong one keeps by its length alone.
     bounded = replace(namer, furthest=np.full(3, 0.99 * far))
     assert bounded.name(strong)[0] == "a"
     assert replace(bounded, growth=0.0).name(strong)[0] == UNKNOWN
     assert bounded.name(weak)[0] == "a"
+
+
+def test_a_step_counts_by_how_widely_faults_of_one_reason_scatter_that_way():
+    rng = np.random.default_rng(0)
+    reasons = ["a", "b"] * 200
+    centres = np.where(np.array(reasons) == "a", 5.0, -5.0)
+    rows = np.stack([centres + 0.2 * rng.normal(size=400), 2.0 * rng.normal(size=400)], axis=1)
+    namer = Namer.fit(rows, reasons, [f"shoot{index // 4}" for index in range(400)])
+    centre = np.array([[5.0, 0.0]]).astype(np.float16)
+    across, along = np.array([5.2, 0.0]), np.array([5.0, 2.0])
+    apart = [_distance(row, centre, namer.metric, 0.0) for row in (across, along)]
+    assert apart[0] == pytest.approx(apart[1], rel=0.5)
+    plain = [_distance(row, centre, np.eye(4), 0.0) for row in (across, along)]
+    assert plain[1] > 10 * plain[0]
 
 
 def test_most_left_out_faults_clear_the_thresholds_of_their_kind():
