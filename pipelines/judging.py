@@ -13,6 +13,7 @@ from upath import UPath
 from ganst.models.stylepack import CALIBRATION_FILE
 from ganst.scoring.backbone import BACKBONE_COLUMNS, measure_backbone
 from ganst.scoring.calibration import Calibration, CalibrationError, Judgement
+from ganst.scoring.calibration_file import id_of
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.columns import COLUMN_NAMES, SCORER_VERSION
 from ganst.scoring.fingerprint import fingerprint
@@ -148,11 +149,12 @@ def load_calibration(style_path: str) -> tuple[Calibration, str] | None:
 
 @lru_cache(maxsize=4)
 def _parse_calibration(path: Path, _modified: int, _size: int) -> tuple[Calibration, str]:
+    data = path.read_bytes()
     try:
-        calibration = Calibration.from_bytes(path.read_bytes())
+        # Of the bytes: what was judged by a file of an older layout was judged by this calibration.
+        return Calibration.from_bytes(data), id_of(data)
     except CalibrationError as error:
         raise CalibrationError(f"{path}: {error}") from error
-    return calibration, calibration.calibration_id
 
 
 def _refusal(calibration: Calibration, judge: Judge, output_name: str) -> str | None:

@@ -6,7 +6,6 @@ output formats, and one scorer version. Outside of that it says so instead of gi
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import save
 
-from ganst.scoring.calibration_file import LAYOUT, CalibrationError, parse, read, under
+from ganst.scoring.calibration_file import LAYOUT, CalibrationError, id_of, parse, read, under
 from ganst.scoring.columns import COLUMNS, SCORER_VERSION
 from ganst.scoring.conformal import SizedScores, false_alarm_bound, p_value, power_floor
 from ganst.scoring.detector import Detector, UsualSizes, bounded
@@ -113,7 +112,7 @@ class Calibration:
     @property
     def calibration_id(self) -> str:
         """16 hex digits that change with anything in the file."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
+        return id_of(self.to_bytes())
 
     def judge(self, columns: Mapping[str, float], key: str) -> Judgement:
         """Judge one row of `measure`; `key` (the attempt id) breaks ties, always the same way."""

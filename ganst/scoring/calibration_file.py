@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ _WITHOUT_SIZES, _WITHOUT_METRIC = (4, "5"), (5, "6")
 
 class CalibrationError(ValueError):
     """The bytes are no calibration of this program."""
+
+
+def id_of(data: bytes) -> str:
+    """16 hex digits that change with anything in the file."""
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def parse(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 _LIMIT = 8.0  # residuals beyond 8 sigma say no more about the kind of fault
 _MIN_PROBABILITY = 0.4
-# Shares of taught faults that are called unknown. With twice as much, one strong fault in thirty is, and
-# hardly more of what was never taught.
+# Shares of taught faults that are called unknown.
 _UNSURE = 0.02
 _UNLIKE = 0.08
 _NEIGHBOURS = 5
 # The stronger a fault, the farther it lies from its like: distances are measured by this power of its
 # length. With 0 it is strong faults that are called unknown, with 1/2 and more it is mild ones.
-_GROWTH = 0.25
+_GROWTH = 1 / 3
 _SHRINK = 0.5
 _LEAST_SCATTER = 1e-4
 _HIDDEN = 48
@@ -197,7 +196,7 @@ def _distance(residuals: np.ndarray, known: np.ndarray, metric: np.ndarray, grow
 
 
 def _furthest(found: np.ndarray | None, targets: np.ndarray, count: int) -> np.ndarray:
-    """The distance that nineteen in twenty of the left-out faults of each reason keep, `[K]`.
+    """The distance that all but 8 % of the left-out faults of each reason keep, `[K]`.
 
     `found` `[n, K + 1]`: the last column are the distances. Infinite where too few are known to tell.
     """

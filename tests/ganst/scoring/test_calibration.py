@@ -1,11 +1,9 @@
-import json
-import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from ganst.correction.bench import Bench
 from ganst.scoring.calibration import (
@@ -20,6 +18,7 @@ from ganst.scoring.canonical import blur
 from ganst.scoring.conformal import SizedScores, p_value
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
 from ganst.scoring.measuring import measure
+from tests.ganst.scoring.older_files import of_before, of_long_before
 
 NUM_PHOTOS = 48  # of the stand-in
 
@@ -58,31 +57,6 @@ def test_a_calibration_of_another_scorer_version_is_refused(stand_in):
     old = replace(stand_in.calibration, scorer_version="0").to_bytes()
     with pytest.raises(CalibrationError, match="made by scorer version 0, this is"):
         Calibration.from_bytes(old)
-
-
-def of_before(calibration: Calibration) -> bytes:
-    """The file that layout 5 had of a calibration."""
-    arrays = load(calibration.to_bytes())
-    del arrays["namer.growth"], arrays["namer.metric"]
-    return as_file(calibration, arrays, {"layout": 5})
-
-
-def of_long_before(calibration: Calibration) -> bytes:
-    """The file that scorer version 5 would have written of a calibration."""
-    arrays = load(of_before(calibration))
-    del arrays["sizes.spread"], arrays["scores.large"]
-    columns = len(SOURCE_NAMES)
-    arrays["sizes"] = np.delete(arrays["sizes"], slice(1 + columns, 1 + 2 * columns), axis=0)
-    return as_file(calibration, arrays, {"layout": 4, "scorer_version": "5"})
-
-
-def as_file(
-    calibration: Calibration, arrays: dict[str, np.ndarray], changed: dict[str, object]
-) -> bytes:
-    data = calibration.to_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["ganst"])
-    return save(arrays, metadata={"ganst": json.dumps(header | changed)})
 
 
 def test_a_namer_of_before_measures_distances_as_it_did(stand_in):
