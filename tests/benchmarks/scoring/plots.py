@@ -15,6 +15,7 @@ _CLEAR = 0.95  # flagged at every severity: not drawn each on its own
 def draw(results: Results, folder: Path, style: str) -> list[Path]:
     """Write `scores_roc_STYLE.png`, `scores_calibration_...` and `scores_severity_...`."""
     mpl.use("Agg")
+    folder.mkdir(parents=True, exist_ok=True)
     return [
         _save(kind, part, results, folder / f"scores_{kind}_{style}.png")
         for kind, part in (("roc", _roc), ("calibration", _calibration), ("severity", _severity))

@@ -105,6 +105,11 @@ def summary(results: Results, seed: int = 0) -> list[str]:
         lines.append(f"benign flagged at {alpha:.0%}: {rate:.1%} (target 5 %)")
     strong = np.any([mask for _, mask in results.faults(STRONG)], axis=0)
     lines.append(f"strong faults flagged at 1 %: {(p[strong] <= 0.01).mean():.1%} (target 92 %)")
+    draws_of = pd.Series(p <= 0.01)[strong].groupby(results.rows["seed"][strong].to_numpy()).mean()
+    if len(draws_of) > 1:
+        lines.append(
+            f"by draw, {len(draws_of)} of them: {draws_of.min():.1%} to {draws_of.max():.1%}"
+        )
     for label, severity, target in (("mild", MILD, 0.9), ("strong", STRONG, 0.97)):
         lines.append(
             f"reason right, {label}: {_reasons_right(results, severity)} (target {target:.0%})"
