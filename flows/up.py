@@ -60,6 +60,8 @@ def environment(home: Path, port: int) -> dict[str, str]:
     set_prefect_defaults()
     kept = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     return kept | {
+        # prefect.yaml asks for it; it is another folder after `make -C`, and missing without a shell.
+        "PWD": str(Path.cwd()),
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_WORKER_QUERY_SECONDS": str(WORKER_POLL_S),

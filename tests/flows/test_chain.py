@@ -51,7 +51,8 @@ class Up:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": str(ROOT), "GANST_HOME": str(home)},
+                env=os.environ
+                | {"PYTHONPATH": str(ROOT), "GANST_HOME": str(home), "PWD": str(home)},
                 start_new_session=True,
             )
 
