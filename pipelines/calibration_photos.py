@@ -1,7 +1,7 @@
 """A photo of a calibration, in a worker: its views stylized, some outputs spoilt, all measured."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,25 +70,32 @@ def measure_photo(task: PhotoTask, job: CalibrationJob, reference: Reference) ->
     with one_thread():
         pixels, generator = _open_photo(task.photo, job.photos)
         donor, _ = _open_photo(task.donor, job.photos)
-        views = widen(pixels, job.views, generator)
-        outputs = [_produce(view, task.number + index, job) for index, view in enumerate(views)]
-        normal = [
-            measure(view, output, reference) for view, output in zip(views, outputs, strict=True)
+        made = [
+            (view, _produce(view, task.number + index, job))
+            for index, view in enumerate(widen(pixels, job.views, generator))
         ]
+        normal = [measure(view, output, reference) for view, output in made]
         stand_in = _produce(donor, task.number, job)
-        faulty = []
-        for index, name in enumerate(_faults_of(task.number, _FAULTS_A_VIEW * len(views))):
-            which = (task.number + index) % len(views)
-            generator = _seeded(f"{task.photo}/{name}/{_DRAW}".encode())
-            case = Case(
-                source=views[which], output=outputs[which], donor=stand_in, generator=generator
-            )
-            severity = 1 + 4 * float(torch.rand((), generator=generator))
-            damaged = _written(FAULTS[name](case, severity), task.number + which)
-            faulty.append((name, measure(views[which], damaged, reference)))
+        faulty = tuple(
+            (name, measure(view, damaged, reference))
+            for name, view, damaged in _damaged(task, made, stand_in)
+        )
         if job.views > 1:  # one view is the photo as it is, and nothing else
             normal.append(_large(task, pixels, job, reference))
-    return MeasuredPhoto(normal=tuple(normal), faulty=tuple(faulty))
+    return MeasuredPhoto(normal=tuple(normal), faulty=faulty)
+
+
+def _damaged(
+    task: PhotoTask, made: Sequence[tuple[Tensor, Tensor]], donor: Tensor
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Name of a fault, one of the views made, and its output with that fault; each drawn by itself."""
+    for index, name in enumerate(_faults_of(task.number, _FAULTS_A_VIEW * len(made))):
+        which = (task.number + index) % len(made)
+        view, output = made[which]
+        generator = _seeded(f"{task.photo}/{name}/{_DRAW}".encode())
+        case = Case(source=view, output=output, donor=donor, generator=generator)
+        severity = 1 + 4 * float(torch.rand((), generator=generator))
+        yield name, view, _written(FAULTS[name](case, severity), task.number + which)
 
 
 def _large(
