@@ -1,7 +1,7 @@
 """Do the scores mean something? Faults in outputs of photos that nothing was fitted or calibrated on.
 
     python tests/benchmarks/scores.py --photos DIR --normal DIR --cache DIR [--style vangogh]
-        [--half dev|test|all] [--limit 40] [--seeds 5] [--ablate] [--plots docs]
+        [--half dev|test|all] [--limit 40] [--harmless 60] [--seeds 5] [--ablate] [--plots docs]
 
 `--photos` are tested on; `--normal` are those that the style was calibrated on, and what every
 detector here is fitted to. Photos of `--photos` that show a scene of `--normal` are left out, found by
