@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,38 +72,36 @@ Row = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 def faulty_table(bench: Bench, pairs: Sequence[tuple[Path, Path]], seed: int) -> Table:
     """Clean, benign and faulty outputs of every photo; its donor's output stands in for a mix-up."""
-    tables = []
-    for photo, donor in pairs:
-
-        def produce(photo: Path = photo, donor: Path = donor) -> Iterator[Row]:
-            return _faulty_rows(bench, photo, donor, seed)
-
-        tables.append(_cached(bench, ("faulty", photo, donor.name, seed), produce))
-    return joined(tables)
+    return joined(
+        [
+            _cached(
+                bench,
+                ("faulty", photo, donor.name, seed),
+                partial(_faulty_rows, bench, photo, donor, seed),
+            )
+            for photo, donor in pairs
+        ]
+    )
 
 
 def harmless_table(bench: Bench, photos: Sequence[Path]) -> Table:
     """Clean and benign outputs of every photo: nothing in these is drawn."""
-    tables = []
-    for photo in photos:
-
-        def produce(photo: Path = photo) -> Iterator[Row]:
-            return _harmless_rows(bench, photo)
-
-        tables.append(_cached(bench, ("harmless", photo), produce))
-    return joined(tables)
+    return joined(
+        [
+            _cached(bench, ("harmless", photo), partial(_harmless_rows, bench, photo))
+            for photo in photos
+        ]
+    )
 
 
 def normal_table(bench: Bench, photos: Sequence[Path], views: int) -> Table:
     """Views of the photos that detectors are fitted to, stylized and written as in production."""
-    tables = []
-    for photo in photos:
-
-        def produce(photo: Path = photo) -> Iterator[Row]:
-            return _normal_rows(bench, photo, views)
-
-        tables.append(_cached(bench, ("normal", photo, views), produce))
-    return joined(tables)
+    return joined(
+        [
+            _cached(bench, ("normal", photo, views), partial(_normal_rows, bench, photo, views))
+            for photo in photos
+        ]
+    )
 
 
 def _normal_rows(bench: Bench, photo: Path, views: int) -> Iterator[Row]:
