@@ -125,6 +125,22 @@ class ResnetGenerator(nn.Module):
         for parameter in self.head.parameters():
             parameter.copy_(parameter[::num_subpixels].repeat_interleave(num_subpixels, dim=0))
 
+    @torch.no_grad()
+    def even_subpixels(self) -> None:
+        """Let what is plain come out plain, without a checkerboard of the shuffled blocks.
+
+        The pixels of a block then answer alike where the features are the same all around: the sums of
+        their kernels become equal, and so do their biases. The mean of a block, before the tanh, is as
+        it was everywhere. Nothing is done where nothing is shuffled.
+        """
+        weight, bias = self.head.conv.weight, self.head.conv.bias
+        num_subpixels = self.config.shuffle**2
+        if num_subpixels == 1:
+            return
+        uneven = _off_mean(weight.sum((2, 3)), num_subpixels)
+        weight -= uneven[:, :, None, None] / weight[0, 0].numel()
+        bias -= _off_mean(bias, num_subpixels)
+
     @property
     def feature_channels(self) -> list[int]:
         """Channels of each tensor that `encode` returns."""
@@ -175,6 +191,12 @@ def _up(config: GeneratorConfig, wide: int, narrow: int) -> Conv:
     else:
         conv = conv2d(wide, narrow, 3, border=config.border)
     return Conv(conv, make_norm(config.norm, narrow), nn.ReLU())
+
+
+def _off_mean(channels: Tensor, num: int) -> Tensor:
+    """How far each of `[C, ...]` lies from the mean of its block of `num` channels."""
+    blocks = channels.unflatten(0, (-1, num))
+    return (blocks - blocks.mean(dim=1, keepdim=True)).flatten(0, 1)
 
 
 def _lowpass(images: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LARGE = 800.0  # px of the short side from which on a photo is large
+_ODDER = 0.27  # share of a photo's views from the oddest down to the one that it counts by
 _MIXED = (720.0, 900.0)  # between them the p-values of both sizes are mixed
 
 
@@ -42,7 +43,7 @@ class SizedScores:
         parts = [(scores[one], names[one]) for one in (~is_large, is_large)]
         if min(len(set(photos.tolist())) for _, photos in parts) < fewest:
             parts = [(scores, names)] * 2
-        ordinary, large = (unusual_per_unit(of, photos.tolist(), 2) for of, photos in parts)
+        ordinary, large = (unusual_per_unit(of, photos.tolist()) for of, photos in parts)
         return cls(ordinary=ordinary, large=large)
 
     def p(self, score: float, scale: float, key: str) -> float:
@@ -116,15 +117,20 @@ def fold_by_group(groups: Sequence[str], folds: int) -> np.ndarray:
     return np.array([fold_of[group] for group in groups])
 
 
-def unusual_per_unit(scores: np.ndarray, units: Sequence[str], rank: int = 3) -> np.ndarray:
-    """The `rank`-th largest score of each unit (of fewer: the least), sorted: `[number of units]`.
+def unusual_per_unit(scores: np.ndarray, units: Sequence[str]) -> np.ndarray:
+    """The score that each unit counts by, sorted: `[number of units]`.
 
-    A photo counts once, by the second most unusual of its five ordinary views, or by the third of
-    all six: p-values are then conservative for any one view of a new photo, which pays for the
-    photos from elsewhere that no calibration has seen (docs/benchmarks.md has what was measured).
+    A photo counts once: by the third most unusual of eleven views, the oddest of five, the only one of a
+    size. p-values are then conservative for any one view of a new photo, which pays for the photos
+    from elsewhere that no calibration has seen (docs/benchmarks.md has what was measured).
     """
     names, index = np.unique(np.asarray(units), return_inverse=True)
-    return np.sort([np.sort(scores[index == unit])[-rank:][0] for unit in range(len(names))])
+    return np.sort([_counted(scores[index == unit]) for unit in range(len(names))])
+
+
+def _counted(scores: np.ndarray) -> float:
+    rank = max(1, round(_ODDER * len(scores)))
+    return float(np.sort(scores)[-rank])
 
 
 def false_alarm_bound(count: int, alpha: float, confidence: float = 0.95) -> float:

@@ -56,8 +56,8 @@ def fit_calibration(
 ) -> Calibration:
     """Fit detector and namer on all rows; take the reference scores from detectors that saw less.
 
-    The score of a photo is that of its second most unusual view of a size, by a detector that saw no
-    photo of its group. Raises ValueError below 40 photos, where no p under 0.025 exists.
+    The score of a photo is that of one of its more unusual views of a size (`unusual_per_unit`), by a
+    detector that saw no photo of its group. Raises ValueError below 40 photos, where no p under 0.025 exists.
     """
     photos = sorted(set(normal.photos))
     if len(photos) < MIN_PHOTOS:

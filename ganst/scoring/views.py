@@ -137,8 +137,20 @@ def _drawn(image: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _lettered(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Lines of handwriting, dark on light or the other way round, over a part of the photo."""
+    """Writing over a part of the photo, dark on light or the other way round."""
     height, width = image.shape[1:]
+    is_type = _uniform(generator) < 0.5
+    marks = (_type if is_type else _handwriting)(height, width, generator)
+    ink, paper = (0.05, 0.97) if _uniform(generator) < 0.7 else (0.97, 0.05)
+    written = (paper + (ink - paper) * marks).expand_as(image)
+    start = _between(generator, -0.2, 0.7) * height
+    sharpness = 4.0 if is_type else 40 / height
+    share = torch.sigmoid((torch.arange(height)[:, None] - start) * sharpness)
+    return share * written + (1 - share) * image
+
+
+def _handwriting(height: int, width: int, generator: torch.Generator) -> Tensor:
+    """Lines of soft strokes, 1 where there is ink, `[h, w]`."""
     line = _between(generator, 0.04, 0.12) * min(height, width)
     coarse = torch.randn(
         1, 1, round(6 * height / line), round(5 * width / line), generator=generator
@@ -147,12 +159,17 @@ def _lettered(image: Tensor, generator: torch.Generator) -> Tensor:
     rows, cols = torch.arange(height)[:, None], torch.arange(width)[None, :]
     slope = _between(generator, -0.03, 0.03)
     in_line = torch.sin(2 * math.pi * (rows + slope * cols) / line)
-    marks = torch.sigmoid(30 * (strokes * in_line.clamp_min(0) - 0.25))
-    ink, paper = (0.05, 0.97) if _uniform(generator) < 0.7 else (0.97, 0.05)
-    written = (paper + (ink - paper) * marks).expand_as(image)
-    start = _between(generator, -0.2, 0.7) * height
-    share = torch.sigmoid((rows - start) * 40 / height)
-    return share * written + (1 - share) * image
+    return torch.sigmoid(30 * (strokes * in_line.clamp_min(0) - 0.25))
+
+
+def _type(height: int, width: int, generator: torch.Generator) -> Tensor:
+    """Lines of letters of 5 x 7 random dots, 1 where there is ink, `[h, w]`."""
+    dot = max(1.0, _between(generator, 0.003, 0.012) * min(height, width))
+    rows, cols = torch.arange(round(height / dot)), torch.arange(round(width / dot))
+    dots = torch.rand(len(rows), len(cols), generator=generator) < 0.55
+    letters = torch.rand(len(rows) // 12 + 1, len(cols) // 6 + 1, generator=generator) < 0.85
+    is_in_letter = letters[rows // 12][:, cols // 6] & (rows % 12 < 7)[:, None] & (cols % 6 < 5)
+    return F.interpolate((dots & is_in_letter)[None, None].float(), size=(height, width))[0, 0]
 
 
 def _subject(image: Tensor, generator: torch.Generator) -> Tensor:

@@ -129,6 +129,7 @@ class Trainer:
         told = self.objective.step(x, y, step=step, progress=progress)
         self.bench.end_step()
         self.ema.update(self.G, self.bench.batch_size)
+        self.average.even_subpixels()
         if step % self.read_every == 0:
             self.bench.check_finite()
             values = torch.stack(list(told.values())).tolist()

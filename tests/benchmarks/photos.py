@@ -6,8 +6,9 @@
     PYTHONPATH=. python tests/benchmarks/photos.py unpacked --out DIR
 
 `DIR/testing` gets the photos that nothing was trained or calibrated on (`scoring/photos.csv`; those of
-the demo are in the project), `DIR/calibration` the everyday photos of the bundled calibrations. Files
-of Qt resources (.rcc) are looked through for the images in them.
+the demo are in the project), `DIR/calibration` the everyday photos of the bundled calibrations: numbers come first in
+their names, so that each is a group of its own to `ganst calibrate`. Files of Qt resources (.rcc) are
+looked through for the images in them.
 """
 
 import argparse

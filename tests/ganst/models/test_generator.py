@@ -1,3 +1,4 @@
+import copy
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -77,15 +78,62 @@ def test_the_lowpass_skip_hands_on_colour_but_no_detail():
         assert generator(flat).mean() > 0.3
 
 
-def test_aligned_subpixels_leave_no_checkerboard(rng: torch.Generator):
-    generator = ResnetGenerator(
-        GeneratorConfig(width=4, num_blocks=1, num_downs=1, shuffle=2, stem_kernel=3)
-    )
-    generator.align_subpixels()
-    with torch.inference_mode():
-        output = generator(torch.rand(1, 3, 16, 16, generator=rng))
+@pytest.fixture
+def shuffling(rng: torch.Generator) -> ResnetGenerator:
+    """A network whose head paints blocks of 2 x 2 pixels, with random weights."""
+    config = GeneratorConfig(width=4, num_blocks=1, num_downs=1, shuffle=2, stem_kernel=3)
+    generator = ResnetGenerator(config).requires_grad_(requires_grad=False)
+    for parameter in generator.parameters():
+        torch.nn.init.normal_(parameter, std=0.3, generator=rng)
+    return generator
+
+
+def test_aligned_subpixels_leave_no_checkerboard(shuffling: ResnetGenerator, rng: torch.Generator):
+    shuffling.align_subpixels()
+    output = shuffling(torch.rand(1, 3, 16, 16, generator=rng))
     blocks = output.unfold(2, 2, 2).unfold(3, 2, 2).flatten(-2)  # [1, 3, 8, 8, 4]
     torch.testing.assert_close(blocks, blocks[..., :1].expand_as(blocks))
+
+
+def _unevenness(generator: ResnetGenerator, rng: torch.Generator) -> float:
+    """Range of a plain area in the output, in levels of 255."""
+    images = torch.rand(1, 3, 64, 256, generator=rng)
+    images[..., :224] = torch.tensor([0.1, 0.4, 0.8])[:, None, None]
+    with torch.inference_mode():
+        plain = generator(images)[..., :128]
+    return 127.5 * float((plain.amax((2, 3)) - plain.amin((2, 3))).max())
+
+
+def test_even_subpixels_leave_what_is_plain_plain(shuffling: ResnetGenerator, rng: torch.Generator):
+    assert _unevenness(shuffling, rng) > 1
+    shuffling.even_subpixels()
+    assert _unevenness(shuffling, rng) < 0.01
+
+
+@pytest.mark.parametrize("checkpoint", ["final", "early"])
+@pytest.mark.parametrize("name", ["vangogh", "ukiyoe"])
+def test_bundled_styles_leave_what_is_plain_plain(name: str, checkpoint: str, rng: torch.Generator):
+    generator = load_generator(load_stylepack(PACKS / name), checkpoint)
+    assert _unevenness(generator, rng) < 0.01
+
+
+def test_even_subpixels_leave_the_mean_of_every_block(
+    shuffling: ResnetGenerator, rng: torch.Generator
+):
+    images = torch.rand(1, 3, 32, 32, generator=rng) * 2 - 1
+    before = shuffling.paint(images)
+    shuffling.even_subpixels()
+    after = shuffling.paint(images)
+    assert (after - before).abs().max() > 0.01
+    torch.testing.assert_close(F.avg_pool2d(after, 2), F.avg_pool2d(before, 2))
+
+
+def test_a_head_that_shuffles_nothing_has_no_subpixels_to_even():
+    generator = ResnetGenerator(PRESETS["default"].generator)
+    generator.head.conv.bias.data += torch.tensor([0.1, 0.2, 0.3])
+    before = copy.deepcopy(generator.state_dict())
+    generator.even_subpixels()
+    assert all(torch.equal(before[name], now) for name, now in generator.state_dict().items())
 
 
 @pytest.mark.parametrize("checkpoint", ["final", "early"])

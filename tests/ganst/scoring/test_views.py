@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ganst.scoring import views
 from ganst.scoring.canonical import check_supported
 from ganst.scoring.views import enlarge, widen
 
@@ -41,6 +42,19 @@ def test_views_differ_in_size_and_light():
     photo = torch.arange(3 * 90 * 120).reshape(3, 90, 120).to(torch.uint8)
     views = widen(photo, 12, torch.Generator().manual_seed(3))
     assert len({view.shape for view in views}) == 12
+
+
+@pytest.mark.parametrize("hand", ["_type", "_handwriting"])
+def test_writing_covers_a_part_of_a_view_and_leaves_the_rest(hand: str, monkeypatch):
+    monkeypatch.setattr(views, "_CHANGES", ((views._lettered, 1.0),))
+    for name in ("_type", "_handwriting"):
+        monkeypatch.setattr(views, name, getattr(views, hand))
+    photo = torch.full((3, 90, 120), 128, dtype=torch.uint8)
+    written = widen(photo, 8, torch.Generator().manual_seed(3))[2:]
+    for view in written:
+        assert view.min() < 30
+        assert view.max() > 225
+    assert any((view[:, 0] == 128).all() for view in written)
 
 
 def test_no_view_at_all_is_refused():

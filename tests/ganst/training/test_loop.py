@@ -86,6 +86,21 @@ def test_the_average_follows_the_half_life():
     torch.testing.assert_close(averaged, start + 0.5)
 
 
+def test_every_average_leaves_plain_areas_plain():
+    trainer = tiny_trainer()
+    final = fit(trainer, Budget(images=12))
+    assert trainer.early is not None
+    for generator in (trainer.early, final):
+        assert _unevenness(generator) < 1e-6
+    assert _unevenness(trainer.G) > 1e-4
+
+
+def _unevenness(generator: ResnetGenerator) -> float:
+    """How far the kernels' sums of the pixels of a shuffled block lie apart."""
+    sums = generator.head.conv.weight.detach().sum((2, 3)).unflatten(0, (3, -1))
+    return float((sums - sums[:, :1]).abs().max())
+
+
 def test_crops_have_the_size_asked_for_even_from_smaller_images(rng: torch.Generator):
     bank = ImageBank.of([torch.zeros(3, 20, 300, dtype=torch.uint8)], CPU, 1024)
     assert bank.cut(bank.draw(4, 32, (0.5, 1.0), rng), 32).shape == (4, 3, 32, 32)
