@@ -139,6 +139,7 @@ class ResnetGenerator(nn.Module):
             return
         uneven = _off_mean(weight.sum((2, 3)), num_subpixels)
         weight -= uneven[:, :, None, None] / weight[0, 0].numel()
+        assert bias is not None, "a head has biases"
         bias -= _off_mean(bias, num_subpixels)
 
     @property
