@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LARGE = 800.0  # px of the short side from which on a photo is large
-_ODDER = 0.27  # share of a photo's views from the oddest down to the one that it counts by
 _MIXED = (720.0, 900.0)  # between them the p-values of both sizes are mixed
+_ODDER = 0.27  # share of a photo's views from the oddest down to the one that it counts by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
