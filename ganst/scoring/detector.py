@@ -6,8 +6,8 @@ score depends on the frozen calibration only, never on the other images of a cal
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.special import ndtri
@@ -43,6 +43,22 @@ class RankScale:
     spread: np.ndarray
     floor: np.ndarray
     reach: float = _REACH
+    _columns: np.ndarray = field(init=False, repr=False)  # [C, n], each column in one piece
+    _sums: np.ndarray = field(
+        init=False, repr=False
+    )  # [C, 1 + n] of all knots below, from the middle
+    _middles: np.ndarray = field(init=False, repr=False)  # [C]
+
+    def __post_init__(self) -> None:
+        columns = np.ascontiguousarray(self.knots.T)
+        middles = np.median(columns, axis=1)
+        sums = np.cumsum(columns - middles[:, None], axis=1)
+        for name, value in (
+            ("_columns", columns),
+            ("_sums", np.pad(sums, ((0, 0), (1, 0)))),
+            ("_middles", middles),
+        ):
+            object.__setattr__(self, name, value)
 
     @classmethod
     def fit(cls, rows: np.ndarray, floor: np.ndarray) -> RankScale:
@@ -54,9 +70,34 @@ class RankScale:
 
     def transform(self, rows: np.ndarray) -> np.ndarray:
         """Normal scores of `[m, C]`, `[m, C]`."""
-        rows = np.asarray(rows, np.float64)
-        scores = [self._column(rows[:, index], index) for index in range(rows.shape[1])]
-        return np.stack(scores, axis=1)
+        rows, least = np.asarray(rows, np.float64), 0.5 / len(self.knots)
+        inside = ndtri(np.clip(self._share_below(rows), least, 1 - least))
+        excess = np.maximum(rows - self.knots[-1], 0) - np.maximum(self.knots[0] - rows, 0)
+        beyond = self.reach * np.log1p(np.abs(excess) / (self.reach * self.spread))
+        return inside + np.sign(excess) * beyond
+
+    def _share_below(self, rows: np.ndarray) -> np.ndarray:
+        """The share of the knots that lie below `[m, C]`, `[m, C]`, each a box of the floor's width.
+
+        Where most fitted values are equal, as in "no pixel clipped", a first clipped pixel must not
+        jump from rank 0.5 to rank 0.97. A knot counts as a whole under the box, and
+        1/2 + (value - knot) / width inside: the sum of those is a difference of two sums.
+        """
+        rows = np.clip(rows, self.knots[0] - self.floor, self.knots[-1] + self.floor)
+        under = self._ranks(rows - self.floor / 2, "left")
+        over = self._ranks(rows + self.floor / 2, "right")
+        each = np.arange(rows.shape[1])
+        inside = (over - under) * (rows - self._middles)
+        inside -= self._sums[each, over] - self._sums[each, under]
+        return ((under + over) / 2 + inside / self.floor) / len(self.knots)
+
+    def _ranks(self, rows: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+        """How many knots lie below `[m, C]`, `[m, C]`."""
+        found = [
+            knots.searchsorted(values, side)
+            for knots, values in zip(self._columns, rows.T, strict=True)
+        ]
+        return np.stack(found, axis=1)
 
     def to_arrays(self, name: str) -> dict[str, np.ndarray]:
         """Name the arrays, for a safetensors file; the knots in single precision."""
@@ -77,16 +118,6 @@ class RankScale:
             reach=float(arrays[f"{name}.reach"][0]),
         )
 
-    def _column(self, values: np.ndarray, index: int) -> np.ndarray:
-        knots, count, width = self.knots[:, index], len(self.knots), self.floor[index]
-        # A box of the floor's width around every knot: where most fitted values are equal, as in
-        # "no pixel clipped", a first clipped pixel must not jump from rank 0.5 to rank 0.97.
-        below = np.clip(0.5 + (values[:, None] - knots[None, :]) / width, 0, 1).mean(axis=1)
-        inside = ndtri(np.clip(below, 0.5 / count, 1 - 0.5 / count))
-        excess = np.maximum(values - knots[-1], 0) - np.maximum(knots[0] - values, 0)
-        beyond = self.reach * np.log1p(np.abs(excess) / (self.reach * self.spread[index]))
-        return inside + np.sign(excess) * beyond
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detector:
@@ -100,6 +131,9 @@ class Detector:
     signs: np.ndarray  # [D]: +1 high is bad, -1 low is bad, 0 both
     source_precision: np.ndarray  # [X, X] of the source scores
     source_limit: float = _SOURCE_LIMIT  # beyond it the ridge does not extrapolate
+    _marginal: dict[bytes, np.ndarray] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )  # precision of the columns that were asked for alone
 
     @classmethod
     def fit(cls, sources: np.ndarray, outputs: np.ndarray, floors: Floors) -> Detector:
@@ -151,8 +185,15 @@ class Detector:
         """Squared Mahalanobis length of `[m, D]`, or of its columns `members` alone: `[m]`."""
         if members is None:
             return _squared_length(residuals, self.precision)
-        covariance = np.linalg.inv(self.precision)[np.ix_(members, members)]
-        return _squared_length(residuals[:, members], np.linalg.inv(covariance))
+        return _squared_length(residuals[:, members], self._precision_of(members))
+
+    def _precision_of(self, members: np.ndarray) -> np.ndarray:
+        """Of the marginal Gaussian of some columns; inverted once, not for every output."""
+        key = members.tobytes()
+        if key not in self._marginal:
+            covariance = np.linalg.inv(self.precision)[np.ix_(members, members)]
+            self._marginal[key] = np.linalg.inv(covariance)
+        return self._marginal[key]
 
     def deviations(self, residuals: np.ndarray) -> np.ndarray:
         """Three ways in which `[m, D]` may be unusual, `[m, 3]`, each a sum of squares.

@@ -7,7 +7,7 @@ in only a third of the cases, a small network over all of them in nineteen of tw
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +63,10 @@ class Namer:
     reason_of: np.ndarray
     metric: np.ndarray
     growth: float
+    _places: np.ndarray = field(init=False, repr=False)  # of the known faults, for every output
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_places", _whitened(self.known, self.metric))
 
     @classmethod
     def fit(cls, residuals: np.ndarray, reasons: Sequence[str], groups: Sequence[str]) -> Namer:
@@ -80,9 +84,8 @@ class Namer:
         def left_out(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
             layers = _fit_layers(residuals[train], targets[train], len(names))
             metric = _fit_metric(residuals[train], targets[train])
-            mine = [
-                (residuals[one], known[train][targets[train] == targets[one]]) for one in held_out
-            ]
+            places = _whitened(known[train], metric)
+            mine = [(residuals[one], places[targets[train] == targets[one]]) for one in held_out]
             far = [_distance(one, others, metric, _GROWTH) for one, others in mine]
             return np.column_stack([_shares(layers, residuals[held_out]), far])
 
@@ -110,7 +113,7 @@ class Namer:
         return (self.reasons[best] if is_said else UNKNOWN), probability
 
     def _is_like(self, residuals: np.ndarray, reason: int) -> bool:
-        mine = self.known[self.reason_of == reason]
+        mine = self._places[self.reason_of == reason]
         far = _distance(residuals, mine, self.metric, self.growth)
         return far <= self.furthest[reason]
 
@@ -184,13 +187,19 @@ def _fit_metric(residuals: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return (directions / np.sqrt(np.maximum(sizes, _LEAST_SCATTER))).astype(np.float32)
 
 
-def _distance(residuals: np.ndarray, known: np.ndarray, metric: np.ndarray, growth: float) -> float:
-    """Mean distance of `[D]` to the nearest five of `[n, D]`, by a power of its length; infinite without any."""
-    if not len(known):
+def _whitened(residuals: np.ndarray, metric: np.ndarray) -> np.ndarray:
+    """Where the features of `[n, D]` lie once the scatter within a reason is round, `[n, 2 D]`."""
+    return _features(residuals.astype(np.float64)) @ metric
+
+
+def _distance(
+    residuals: np.ndarray, places: np.ndarray, metric: np.ndarray, growth: float
+) -> float:
+    """Mean distance of `[D]` to the nearest five of `[n, 2 D]`, by a power of its length; infinite without any."""
+    if not len(places):
         return np.inf
     features = _features(residuals[None])
-    apart = (_features(known.astype(np.float64)) - features) @ metric
-    apart = np.linalg.norm(apart, axis=1)
+    apart = np.linalg.norm(places - features @ metric, axis=1)
     nearest = np.sort(apart)[:_NEIGHBOURS]
     return float(nearest.mean() / max(np.linalg.norm(features), 1.0) ** growth)
 

@@ -46,6 +46,28 @@ def test_normal_scores_never_fall_when_the_value_rises(knots, value):
     assert (np.diff(scale.transform(grid)[:, 0]) >= -1e-12).all()
 
 
+@given(
+    st.lists(st.integers(-40, 40), min_size=3, max_size=40),
+    st.lists(st.floats(-99, 99, width=32), max_size=20),
+    st.sampled_from([1e-6, 0.3, 2.0, 500.0]),
+)
+def test_a_normal_score_is_of_the_mean_of_boxes_around_the_knots(tenths, values, floor):
+    knots = np.sort(np.array(tenths) / 8)  # with ties, and exact in single precision
+    rows = np.concatenate([knots, values])
+    share = np.clip(0.5 + (rows[:, None] - knots) / floor, 0, 1).mean(axis=1)
+    expected = norm.ppf(np.clip(share, 0.5 / len(knots), 1 - 0.5 / len(knots)))
+    inside = (rows >= knots[0]) & (rows <= knots[-1])
+    found = RankScale.fit(knots[:, None], np.array([floor])).transform(rows[:, None])[:, 0]
+    np.testing.assert_allclose(found[inside], expected[inside], atol=1e-7)
+
+
+def test_what_is_no_number_has_no_score_and_the_infinite_is_far_out():
+    scale = RankScale.fit(np.linspace(-1, 1, 9)[:, None], np.array([0.1]))
+    nothing, above, below = scale.transform(np.array([[np.nan], [np.inf], [-np.inf]]))[:, 0]
+    assert np.isnan(nothing)
+    assert (above, below) == (np.inf, -np.inf)
+
+
 def test_far_outside_the_fit_the_score_grows_with_the_logarithm():
     rows = np.linspace(-1, 1, 101)[:, None]
     scale = RankScale.fit(rows, np.array([0.1]))

@@ -6,7 +6,7 @@ import pytest
 from ganst.scoring.calibration import JUDGED
 from ganst.scoring.faults import FAULTS
 from ganst.scoring.measuring import measure
-from ganst.scoring.reasons import UNKNOWN, Namer, _distance, evidence
+from ganst.scoring.reasons import UNKNOWN, Namer, _distance, _whitened, evidence
 
 
 def test_strong_faults_of_unseen_outputs_are_mostly_named(stand_in):
@@ -68,7 +68,7 @@ def test_a_fault_unlike_all_that_it_knows_has_no_reason_however_sure_it_is():
 def test_a_strong_fault_may_lie_farther_from_its_like_than_a_weak_one():
     namer = Namer.fit(*faults_of_three_kinds(240))
     weak, strong = np.full(4, 2.0), np.full(4, 5.0)
-    mine = namer.known[namer.reason_of == 0]
+    mine = _whitened(namer.known[namer.reason_of == 0], namer.metric)
     far = _distance(strong, mine, namer.metric, 0.0)
     # A bound that the strong one keeps by its length alone.
     bounded = replace(namer, furthest=np.full(3, 0.99 * far))
@@ -85,9 +85,11 @@ def test_a_step_counts_by_how_widely_faults_of_one_reason_scatter_that_way():
     namer = Namer.fit(rows, reasons, [f"shoot{index // 4}" for index in range(400)])
     centre = np.array([[5.0, 0.0]]).astype(np.float16)
     across, along = np.array([5.2, 0.0]), np.array([5.0, 2.0])
-    apart = [_distance(row, centre, namer.metric, 0.0) for row in (across, along)]
+    apart, plain = (
+        [_distance(row, _whitened(centre, metric), metric, 0.0) for row in (across, along)]
+        for metric in (namer.metric, np.eye(4))
+    )
     assert apart[0] == pytest.approx(apart[1], rel=0.5)
-    plain = [_distance(row, centre, np.eye(4), 0.0) for row in (across, along)]
     assert plain[1] > 10 * plain[0]
 
 
