@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipelines.errors import UndecodableImageError, UnstylizableImageError
-from pipelines.metadata import Labels, keep_exif, label_options, orientation_of
+from pipelines.metadata import ENCODE_ERRORS, Labels, keep_exif, label_options, orientation_of
 from pipelines.srgb import DECODE_ERRORS, OPEN_ERRORS, read_alpha, to_srgb
 
 # Our own limit, `max_pixels`, is checked before decoding; Pillow's would reject 180 MP photos.
@@ -107,7 +107,7 @@ def encode(
     JPEG and BMP have no alpha: the image is laid on white. `subsampling` is of JPEG.
 
     Raises:
-        UnstylizableImageError: The format cannot hold an image of this size.
+        UnstylizableImageError: The format cannot hold an image of this size, or Pillow fails to write it.
 
     """
     height, width = pixels.shape[1:]
@@ -124,7 +124,12 @@ def encode(
         image = Image.alpha_composite(white, image).convert("RGB")
     buffer = io.BytesIO()
     options = _save_options(format, quality, subsampling) | label_options(format, labels)
-    image.save(buffer, format=format, **options)
+    try:
+        image.save(buffer, format=format, **options)
+    except ENCODE_ERRORS as error:  # into memory: it is the image, not the disk
+        raise UnstylizableImageError(
+            f"The output cannot be written as {format}: {error}."
+        ) from error
     return buffer.getvalue()
 
 

@@ -23,7 +23,7 @@ _DESCRIBES = frozenset(
 # A JPEG segment holds 65,533 bytes, six of which say that it is EXIF.
 _EXIF_LIMIT = 65_527
 Tags = tuple[dict[int, Any], dict[int, Any], dict[int, Any]]
-_ERRORS = (*DECODE_ERRORS, TypeError, AttributeError)
+ENCODE_ERRORS = (*DECODE_ERRORS, TypeError, AttributeError)  # what Pillow raises where it writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def keep_exif(image: Image.Image) -> bytes | None:
     """The EXIF block that its output is to carry; None where there is none that can be read."""
     try:
         return _write(_read(image.getexif()))
-    except _ERRORS:
+    except ENCODE_ERRORS:
         return None
 
 
@@ -101,7 +101,8 @@ def _first_directory(exif: bytes) -> bytes | None:
     """libtiff, which compresses TIFF files, writes no others."""
     block = Image.Exif()
     block.load(exif)
-    return _write((_read(block)[0], {}, {}))
+    top = {tag: value for tag, value in block.items() if tag not in (_EXIF_IFD, _GPS_IFD)}
+    return _write((top, {}, {}))
 
 
 def _read(block: Image.Exif) -> Tags:

@@ -8,7 +8,8 @@ import torch
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from pipelines.config import ComputeConfig
-from pipelines.images import decode
+from pipelines.errors import UnstylizableImageError
+from pipelines.images import decode, encode
 from pipelines.ingest import ingest
 from pipelines.metadata import make_exif, srgb_profile
 from pipelines.stylize import stylize
@@ -43,7 +44,9 @@ def outputs(tmp_path: Path, pack, files: dict[str, bytes], **config: object) -> 
     run = make_run(photos, tmp_path / f"RUN-{len(list(tmp_path.iterdir()))}", pack, **config)
     ingest(run, SERIAL)
     stylize(run, SERIAL)
-    return tree(Path(str(run.folder.root / "images")))
+    found = tree(Path(str(run.folder.root / "images")))
+    assert len(found) == len(files)
+    return found
 
 
 def opened(data: bytes) -> Image.Image:
@@ -73,9 +76,13 @@ def test_every_format_keeps_the_cameras_words_without_its_orientation(tmp_path, 
         assert dict(exif.get_ifd(0x8825))[1] == "N"
 
 
-def test_every_format_says_style_digest_and_version(tmp_path, pack):
-    plain = {f"photo.{name.lower()}": file_of(smooth(48, 36), name) for name in FORMATS}
-    for name, data in outputs(tmp_path, pack, camera_files() | plain).items():
+def plain_files() -> dict[str, bytes]:
+    return {f"photo.{name.lower()}": file_of(smooth(48, 36), name) for name in FORMATS}
+
+
+@pytest.mark.parametrize("files", [camera_files, plain_files])
+def test_every_format_says_style_digest_and_version(tmp_path, pack, files):
+    for name, data in outputs(tmp_path, pack, files()).items():
         software = opened(data).getexif()[0x0131]
         assert software.startswith("GANST ")
         assert software.endswith(f"style toy {pack.digest}")
@@ -128,6 +135,15 @@ def test_the_quality_is_the_one_asked_for(tmp_path, pack):
     (output,) = outputs(tmp_path, pack, files, quality=71).values()
     expected = JpegImagePlugin.JpegImageFile(io.BytesIO(file_of(smooth(8, 8), "JPEG", quality=71)))
     assert JpegImagePlugin.JpegImageFile(io.BytesIO(output)).quantization == expected.quantization
+
+
+def test_an_output_that_pillow_cannot_write_is_a_row_that_says_so(monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise TypeError("odd tags")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(UnstylizableImageError, match="cannot be written as tiff: odd tags"):
+        encode(torch.zeros(3, 4, 4, dtype=torch.uint8), format="tiff")
 
 
 def test_two_runs_write_the_same_bytes(tmp_path, pack):
