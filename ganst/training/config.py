@@ -48,6 +48,7 @@ class TrainConfig:
     lambda_palette: float = 1.5
     lambda_strokes: float = 40.0
     lambda_flat: float = 40.0
+    lambda_blotch: float = 40.0
     flat_below: float = 0.06  # contrast under which a place of a photo is to stay without texture
     lambda_cycle: float = 10.0  # CycleGAN's way there and back
     replay_size: int = 50  # earlier fakes that CycleGAN's discriminators see again

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from ganst.training.sorting import ascending
 
+_PLACE = 9  # pixels a side, over which an image is called flat
+
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """LSGAN (Mao 2017, arXiv:1611.04076, eq. 2): real to 1, fake to 0."""
@@ -141,9 +143,34 @@ def flat_loss(sources: Tensor, fakes: Tensor, *, flat_below: float = 0.04) -> Te
     of the grey value, on [-1, 1], over 9 x 9 pixels under which a place counts as flat.
     """
     grey = sources.mean(dim=1, keepdim=True)
-    variance = (_mean_around(grey.square(), 9) - _mean_around(grey, 9).square()).clamp_min(0)
-    flatness = torch.exp(-variance / flat_below**2)  # [N, 1, H, W]
-    return (flatness * (fakes - _mean_around(fakes, 7)).abs()).mean()
+    return (_flatness(grey, flat_below) * (fakes - _mean_around(fakes, 7)).abs()).mean()
+
+
+def blotch_loss(
+    sources: Tensor, fakes: Tensor, *, octaves: Sequence[int] = (2, 3), plain_below: float = 0.1
+) -> Tensor:
+    """Mean change of colour that the fakes have where the sources have none, in [0, 2].
+
+    As `flat_loss`, over 36 and 72 pixels: the palette loss asks for all colours of the paintings in
+    every batch, and the cheapest answer is a red cloud in the middle of a plain sky. `plain_below` is
+    the standard deviation, on [-1, 1], of what is left of a place's colours at 1/4 and 1/8 of the size.
+    Octaves in which an image is smaller than that are passed over.
+    """
+    terms = [torch.zeros((), device=fakes.device)]
+    for octave in octaves:
+        if min(fakes.shape[-2:]) >> octave < _PLACE:
+            continue
+        plain = _flatness(_shrunk(sources, octave), plain_below)
+        small = _shrunk(fakes, octave)
+        terms.append((plain * (small - _mean_around(small, _PLACE)).abs()).mean())
+    return torch.stack(terms).sum() / len(octaves)
+
+
+def _flatness(images: Tensor, below: float) -> Tensor:
+    """1 where all of a place has one colour, 0 far above a standard deviation of `below`: `[N, 1, H, W]`."""
+    means = _mean_around(images, _PLACE).square()
+    variance = (_mean_around(images.square(), _PLACE) - means).clamp_min(0)
+    return torch.exp(-variance.mean(dim=1, keepdim=True) / below**2)
 
 
 def _mean_around(images: Tensor, size: int) -> Tensor:

@@ -101,6 +101,7 @@ class CutObjective:
             "flat": content
             * config.lambda_flat
             * losses.flat_loss(x, fake, flat_below=config.flat_below),
+            "blotch": content * config.lambda_blotch * losses.blotch_loss(x, fake),
         }
 
     def _identity_loss(self, y: Tensor) -> Tensor:

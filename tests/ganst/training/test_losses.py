@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from ganst.training.losses import (
     PatchNCE,
+    blotch_loss,
     colour_loss,
     discriminator_loss,
     flat_loss,
@@ -113,3 +114,26 @@ def test_detail_costs_only_where_the_source_is_flat(rng: torch.Generator):
     assert flat_loss(flat, stripes).item() == pytest.approx(0.1, rel=0.15)
     assert flat_loss(busy, stripes) < 1e-6
     assert flat_loss(flat, flat + 0.5).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_cloud_of_another_colour_costs_where_the_photo_is_plain_and_strokes_do_not():
+    plain = torch.zeros(1, 3, 160, 160)
+    cloud, strokes = plain.clone(), plain.clone()
+    cloud[:, 0, 60:100, 60:100] = 0.8
+    strokes[..., ::2, :], strokes[..., 1::2, :] = 0.4, -0.4
+    assert blotch_loss(plain, cloud) > 0.01
+    assert blotch_loss(plain, strokes) < 1e-6
+    assert blotch_loss(plain, plain + 0.5).item() == pytest.approx(0, abs=1e-6)
+    assert blotch_loss(cloud, cloud) < 0.2 * blotch_loss(plain, cloud)
+
+
+def test_a_texture_that_averages_out_is_plain(rng: torch.Generator):
+    water = (torch.rand(1, 3, 160, 160, generator=rng) - 0.5) * 0.6
+    cloud = water.clone()
+    cloud[:, 0, 60:100, 60:100] += 0.8
+    assert blotch_loss(water, cloud) > 0.01
+
+
+def test_images_too_small_for_an_octave_have_no_blotches():
+    image = torch.rand(1, 3, 24, 24)
+    assert blotch_loss(image, 1 - image) == 0
