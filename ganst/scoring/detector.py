@@ -46,19 +46,18 @@ class RankScale:
     _columns: np.ndarray = field(init=False, repr=False)  # [C, n], each column in one piece
     _sums: np.ndarray = field(
         init=False, repr=False
-    )  # [C, 1 + n] of all knots below, from the middle
-    _middles: np.ndarray = field(init=False, repr=False)  # [C]
+    )  # [C, 1 + n]: of the knots below, off the middle
 
     def __post_init__(self) -> None:
         columns = np.ascontiguousarray(self.knots.T)
-        middles = np.median(columns, axis=1)
-        sums = np.cumsum(columns - middles[:, None], axis=1)
-        for name, value in (
-            ("_columns", columns),
-            ("_sums", np.pad(sums, ((0, 0), (1, 0)))),
-            ("_middles", middles),
-        ):
-            object.__setattr__(self, name, value)
+        sums = np.cumsum(columns - self._middles[:, None], axis=1)
+        object.__setattr__(self, "_columns", columns)
+        object.__setattr__(self, "_sums", np.pad(sums, ((0, 0), (1, 0))))
+
+    @property
+    def _middles(self) -> np.ndarray:
+        """`[C]`: sums of what lies around them stay small, and their differences exact."""
+        return self.knots[len(self.knots) // 2]
 
     @classmethod
     def fit(cls, rows: np.ndarray, floor: np.ndarray) -> RankScale:

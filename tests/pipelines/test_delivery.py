@@ -53,11 +53,12 @@ def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data))
 
 
+def plain_files(**options: object) -> dict[str, bytes]:
+    return {f"photo.{name.lower()}": file_of(smooth(48, 36), name, **options) for name in FORMATS}
+
+
 def camera_files() -> dict[str, bytes]:
-    return {
-        f"photo.{name.lower()}": file_of(smooth(48, 36), name, exif=camera_exif())
-        for name in FORMATS
-    }
+    return plain_files(exif=camera_exif())
 
 
 def test_every_format_keeps_the_cameras_words_without_its_orientation(tmp_path, pack):
@@ -74,10 +75,6 @@ def test_every_format_keeps_the_cameras_words_without_its_orientation(tmp_path, 
         assert (details[0xA002], details[0xA003]) == (36, 48)
         assert details[0x8827] == 200
         assert dict(exif.get_ifd(0x8825))[1] == "N"
-
-
-def plain_files() -> dict[str, bytes]:
-    return {f"photo.{name.lower()}": file_of(smooth(48, 36), name) for name in FORMATS}
 
 
 @pytest.mark.parametrize("files", [camera_files, plain_files])
