@@ -12,6 +12,12 @@ def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _first_weights() -> None:
+    """The constructors of layers take no generator: with this, weights do not hang on the tests before."""
+    torch.random.default_generator.manual_seed(0)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
