@@ -1,6 +1,7 @@
-"""Augmentation of what the discriminator sees, real and fake alike (DiffAugment, arXiv:2006.10738).
+"""Augmentation: of what the discriminator sees, real and fake alike, and of the photos' colours.
 
-Every operation is differentiable in the images, so the generator learns through it.
+What the discriminator sees is DiffAugment (arXiv:2006.10738): every operation is differentiable in the
+images, so the generator learns through it. Photos alone are graded, before the generator sees them.
 """
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from ganst.pixels import reflect_indices
 from ganst.training.batched import move
 from ganst.training.ranks import ALONE, Ranks
+
+_SATURATION = (0.7, 1.8)
+_WARMTH = (-0.1, 0.2)
 
 
 def augment(
@@ -84,6 +88,33 @@ def recolour(
     )
     grey = images.mean(dim=1, keepdim=True)
     return grey + (images - grey) * saturation + brightness
+
+
+def grade(
+    images: Tensor, generator: torch.Generator, probability: float, ranks: Ranks = ALONE
+) -> Tensor:
+    """Photos in other colours: more or less saturated, bluer or warmer, each with `probability`.
+
+    What a generator makes of colours follows the photo's, so that from everyday photos, more saturated
+    and warmer than skies by day, it gives more colour than the paintings have. Saturation is multiplied
+    by 0.7 to 1.8, red and blue by 1 + t and 1 - t, t from -0.1 (shade) to 0.2 (lamps).
+    """
+    total = ranks.size * len(images)
+    chosen = torch.rand(2, total, generator=generator) < probability
+    saturation, warmth = (
+        low + torch.rand(total, generator=generator) * (high - low)
+        for low, high in (_SATURATION, _WARMTH)
+    )
+    saturation = torch.where(chosen[0], saturation, 1.0)
+    warmth = torch.where(chosen[1], warmth, 0.0)
+    gains = torch.stack([1 + warmth, torch.ones(total), 1 - warmth], dim=1)
+    saturation, gains = (
+        ranks.share(draw).to(images.device, images.dtype)[:, :, None, None]
+        for draw in (saturation[:, None], gains)
+    )
+    grey = images.mean(dim=1, keepdim=True)
+    light = (1 + grey + (images - grey) * saturation).clamp_min(0) * gains
+    return light.clamp_max(2) - 1
 
 
 def _draw_turns(images: Tensor, generator: torch.Generator, ranks: Ranks) -> tuple[Tensor, Tensor]:

@@ -55,6 +55,7 @@ class TrainConfig:
     content_loss: str = "mse"  # of dagan: mse, or ce for cross-entropy
     lambda_content: float = 10.0
     augment_probability: float = 0.6  # 0: discriminators see images as they are
+    grade_probability: float = 0.5  # 0: photos are shown in their own colours
     ema_half_life_images: float = 1_000
     early_at: float = 0.7  # share of the budget at which the pack's second checkpoint is taken
     # Not far over 1: strokes of enlarged scans are soft, and soft is what a generator then learns.

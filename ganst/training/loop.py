@@ -120,7 +120,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         began = time.perf_counter()
-        x = self._crops(self.photos, self.config.photo_zoom)
+        x = self.bench.graded(self._crops(self.photos, self.config.photo_zoom))
         y = self._crops(self.paintings, self.config.painting_zoom)
         self.data_s += time.perf_counter() - began
         step = self.num_steps

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ganst.training.sorting import ascending
 
 _PLACE = 9  # pixels a side, over which an image is called flat
+_CHROMA_GAIN = 3.0
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -69,10 +70,11 @@ def patch_distribution_loss(
     """Sliced Wasserstein distance between the 7 x 7 patches of two batches, mean over `scales` octaves.
 
     Random directions in patch space are random filters (Elnekave 2022, arXiv:2203.11862). They sum
-    to zero in each colour channel, so that strokes are compared and not the palette. Each batch gives
-    at most `samples` patches a scale: filtering and sorting all of them takes half of a training step
-    on a CPU. Octaves in which an image has no 7 pixels left are passed over.
+    to zero in each channel of `_opponent`, so that strokes are compared and not the palette. Each batch
+    gives at most `samples` patches a scale: filtering and sorting all of them takes half of a training
+    step on a CPU. Octaves in which an image has no 7 pixels left are passed over.
     """
+    fakes, reals = _opponent(fakes), _opponent(reals)
     losses = []
     octaves = [scale for scale in range(scales) if min(fakes.shape[-2:]) >> scale >= 7]
     for scale in octaves:
@@ -98,9 +100,10 @@ def palette_loss(
 ) -> Tensor:
     """Sliced Wasserstein distance between the colours of two batches, averaged over 4 x 4 pixels.
 
-    A batch shows a few crops, so a single value is noise; over many steps its gradient pulls the
-    colours of all outputs towards those of all paintings.
+    Colours are those of `_opponent`. A batch shows a few crops, so a single value is noise; over many
+    steps its gradient pulls the colours of all outputs towards those of all paintings.
     """
+    fakes, reals = _opponent(fakes), _opponent(reals)
     weights = F.normalize(torch.randn(directions, 3, generator=generator), dim=1).to(fakes.device)
     fake_lines, real_lines = (
         weights @ _patches(_shrunk(images, octaves), 1, samples, generator).T
@@ -112,6 +115,19 @@ def palette_loss(
 def wasserstein(p: Tensor, q: Tensor) -> Tensor:
     """The distance W1 between equally many samples `[K, M]` of K pairs of distributions, mean over K."""
     return F.l1_loss(ascending(p), ascending(q))
+
+
+def _opponent(images: Tensor) -> Tensor:
+    """RGB `[N, 3, H, W]` -> lightness, and red-green and yellow-blue times `_CHROMA_GAIN`.
+
+    The channels of RGB move together: along them hue and saturation are a small part of every
+    difference, and a style may come out twice as colourful, or with coloured fringes, unnoticed. The
+    three axes are the principal ones of natural images (Ruderman 1998, JOSA A 15:2036), the gain brings
+    their spreads to one size.
+    """
+    axes = images.new_tensor([[1, 1, 1], [1, -1, 0], [1, 1, -2]])
+    gains = images.new_tensor([1, _CHROMA_GAIN, _CHROMA_GAIN])
+    return torch.einsum("oc,nchw->nohw", F.normalize(axes, dim=1) * gains[:, None], images)
 
 
 def _patches(images: Tensor, size: int, samples: int, generator: torch.Generator) -> Tensor:

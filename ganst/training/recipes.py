@@ -9,6 +9,7 @@ _FAITHFUL: dict[str, Any] = {
     "learning_rate": 2e-4,
     "warm_up": 0.0,
     "augment_probability": 0.0,
+    "grade_probability": 0.0,
     "ema_half_life_images": 0.0,
 }
 _RECIPES: dict[str, dict[str, Any]] = {

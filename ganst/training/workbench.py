@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganst.errors import TrainingError
 from ganst.precision import choose_precision
-from ganst.training.augment import augment
+from ganst.training.augment import augment, grade
 from ganst.training.config import TrainConfig
 from ganst.training.ranks import ALONE, Ranks
 
@@ -84,6 +84,12 @@ class Workbench:
         if self.augment_probability == 0:
             return images
         return augment(images, self.random, self.augment_probability, self.ranks)
+
+    def graded(self, photos: Tensor) -> Tensor:
+        """What the generator is to see of this rank's `photos`."""
+        if self.config.grade_probability == 0:
+            return photos
+        return grade(photos, self.random, self.config.grade_probability, self.ranks)
 
     def update(
         self, optimizer: torch.optim.Optimizer, terms: Mapping[str, Tensor]

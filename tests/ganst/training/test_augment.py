@@ -1,6 +1,6 @@
 import torch
 
-from ganst.training.augment import augment, recolour, rotate, translate
+from ganst.training.augment import augment, grade, recolour, rotate, translate
 
 
 def test_rotation_reaches_all_eight_orientations_and_moves_no_value(rng: torch.Generator):
@@ -45,3 +45,31 @@ def test_the_same_seed_draws_the_same(rng: torch.Generator):
     images = torch.rand(3, 3, 16, 16, generator=rng)
     first, second = (augment(images, torch.Generator().manual_seed(7), 0.6) for _ in range(2))
     assert torch.equal(first, second)
+
+
+def test_graded_photos_are_colder_or_warmer_within_their_bounds(rng: torch.Generator):
+    graded = (grade(torch.zeros(400, 3, 2, 2), rng, 0.5) + 1).mean(dim=(2, 3))  # of mid grey
+    red, green, blue = graded.unbind(1)
+    assert (green == 1).all()
+    warmth = (red - blue) / 2
+    assert -0.1 <= warmth.min() < -0.09
+    assert 0.19 < warmth.max() <= 0.2
+    assert 150 < (warmth == 0).sum() < 250
+
+
+def test_graded_photos_are_paler_or_more_colourful_within_their_bounds(rng: torch.Generator):
+    photos = torch.tensor([0.1, 0.0, -0.1])[:, None, None].expand(400, 3, 2, 2)
+    graded = grade(photos, rng, 0.5).mean(dim=(2, 3))
+    unwarmed = graded[(graded[:, 1] == 0) & (graded[:, 0] + graded[:, 2]).abs().lt(1e-6)]
+    saturation = unwarmed[:, 0] / 0.1
+    assert 0.7 - 1e-4 <= saturation.min() < 0.8
+    assert 1.65 < saturation.max() <= 1.8 + 1e-4
+    assert 60 < (saturation - 1).abs().lt(1e-4).sum() < 140
+
+
+def test_graded_photos_keep_their_range_and_without_chance_everything(rng: torch.Generator):
+    photos = torch.rand(50, 3, 8, 8, generator=rng) * 2 - 1
+    graded = grade(photos, rng, 1.0)
+    assert graded.min() >= -1
+    assert graded.max() <= 1
+    torch.testing.assert_close(grade(photos, rng, 0.0), photos)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from ganst.training.bank import ImageBank
 from ganst.training.config import Budget, TrainConfig
 from ganst.training.ema import Ema
 from ganst.training.loop import fit, run_steps
-from tests.ganst.training.tiny import CPU, changes, tiny_trainer, weights_of
+from tests.ganst.training.tiny import CONFIG, CPU, changes, tiny_trainer, weights_of
 
 
 def test_the_same_seed_trains_the_same_weights_bit_for_bit():
@@ -34,6 +36,21 @@ def test_the_discriminator_rests_while_the_generator_warms_up():
     parts = trainer.step(0.1)
     assert ("D", False) in changes(before, weights_of(trainer))
     assert parts.keys() == {"copy", "idt"}
+
+
+@pytest.mark.parametrize(("probability", "is_graded"), [(0.0, False), (1.0, True)])
+def test_photos_are_graded_and_paintings_are_not(
+    probability: float, is_graded: bool, monkeypatch: pytest.MonkeyPatch
+):
+    trainer = tiny_trainer(dataclasses.replace(CONFIG, grade_probability=probability))
+    seen = {}
+    monkeypatch.setattr(
+        trainer.objective, "step", lambda x, y, **_: seen.update(x=x, y=y) or {"G": x.sum()}
+    )
+    trainer.step(0.5)
+    # In the banks one channel of all photos, and another of all paintings, has one value.
+    assert (seen["x"][:, 0].std() > 0.01) == is_graded
+    assert seen["y"][:, 2].std() < 1e-5
 
 
 def test_a_budget_of_images_is_met_exactly():

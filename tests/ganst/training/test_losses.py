@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ganst.training.losses import (
     PatchNCE,
@@ -65,6 +66,16 @@ def _seeded() -> torch.Generator:
     return torch.Generator().manual_seed(3)
 
 
+def _opponent(images: Tensor) -> np.ndarray:
+    red, green, blue = images.double().numpy().swapaxes(0, 1)
+    channels = (
+        (red + green + blue) / 3**0.5,
+        3 * (red - green) / 2**0.5,
+        3 * (red + green - 2 * blue) / 6**0.5,
+    )
+    return np.stack(channels, axis=1)
+
+
 def test_patch_distributions_equal_a_sort_written_out(rng: torch.Generator):
     fakes, reals = (torch.rand(2, 3, 9, 9, generator=rng) for _ in range(2))
     weights = torch.randn(4, 3, 7, 7, generator=_seeded()).numpy()
@@ -72,7 +83,7 @@ def test_patch_distributions_equal_a_sort_written_out(rng: torch.Generator):
     distances = []
     for weight in weights / np.linalg.norm(weights.reshape(4, -1), axis=1)[:, None, None, None]:
         lines = [
-            np.sort([(weight * image[:, i : i + 7, j : j + 7]).sum() for image in images.numpy()
+            np.sort([(weight * image[:, i : i + 7, j : j + 7]).sum() for image in _opponent(images)
                      for i in range(3) for j in range(3)])
             for images in (fakes, reals)
         ]  # fmt: skip
@@ -96,14 +107,29 @@ def test_few_patches_stand_for_all(rng: torch.Generator):
     assert some.item() == pytest.approx(whole.item(), rel=0.1)
 
 
-def test_the_palette_is_compared_and_not_where_its_colours_are(rng: torch.Generator):
+def test_strokes_of_colour_cost_three_times_what_strokes_of_light_do(rng: torch.Generator):
+    strokes = torch.randn(2, 1, 32, 32, generator=rng) * torch.ones(1, 3, 1, 1) / 3**0.5
+    fringes = torch.randn(2, 1, 32, 32, generator=rng) * torch.tensor([1, -1, 0])[:, None, None]
+    plain = torch.zeros_like(strokes)
+    light, colour = (
+        patch_distribution_loss(images, plain, _seeded(), filters=500).item()
+        for images in (strokes, fringes / 2**0.5)
+    )
+    assert colour == pytest.approx(3 * light, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("moved_by", "seen"), [((1, 1, 1), 3**0.5), ((1, -1, 0), 3 * 2**0.5), ((1, 1, -2), 3 * 6**0.5)]
+)
+def test_the_palette_is_compared_and_not_where_its_colours_are(
+    rng: torch.Generator, moved_by: tuple[int, int, int], seen: float
+):
     reals = torch.rand(2, 3, 32, 32, generator=rng)
     assert palette_loss(reals.flip(0), reals, _seeded()).item() == pytest.approx(0, abs=1e-6)
-    # All colours moved by (d, 0, 0): every direction w sees |w_red| d, 1/2 d on average over a sphere.
-    moved = reals + torch.tensor([0.4, 0, 0])[:, None, None]
-    assert palette_loss(moved, reals, _seeded(), directions=4000).item() == pytest.approx(
-        0.2, rel=0.05
-    )
+    # All colours moved by d along one axis: a direction w sees |w_axis| d, d / 2 in the mean of a sphere.
+    moved = reals + torch.tensor(moved_by)[:, None, None]
+    loss = palette_loss(moved, reals, _seeded(), directions=4000)
+    assert loss.item() == pytest.approx(seen / 2, rel=0.05)
 
 
 def test_detail_costs_only_where_the_source_is_flat(rng: torch.Generator):
