@@ -86,8 +86,7 @@ def recolour(
         ranks.share(draw).to(images.device, images.dtype)[:, None, None, None]
         for draw in (brightness, saturation)
     )
-    grey = images.mean(dim=1, keepdim=True)
-    return grey + (images - grey) * saturation + brightness
+    return _saturated(images, saturation) + brightness
 
 
 def grade(
@@ -112,9 +111,13 @@ def grade(
         ranks.share(draw).to(images.device, images.dtype)[:, :, None, None]
         for draw in (saturation[:, None], gains)
     )
-    grey = images.mean(dim=1, keepdim=True)
-    light = (1 + grey + (images - grey) * saturation).clamp_min(0) * gains
+    light = (_saturated(images, saturation) + 1).clamp_min(0) * gains
     return light.clamp_max(2) - 1
+
+
+def _saturated(images: Tensor, factor: Tensor) -> Tensor:
+    grey = images.mean(dim=1, keepdim=True)
+    return grey + (images - grey) * factor
 
 
 def _draw_turns(images: Tensor, generator: torch.Generator, ranks: Ranks) -> tuple[Tensor, Tensor]:

@@ -70,17 +70,17 @@ def patch_distribution_loss(
     """Sliced Wasserstein distance between the 7 x 7 patches of two batches, mean over `scales` octaves.
 
     Random directions in patch space are random filters (Elnekave 2022, arXiv:2203.11862). They sum
-    to zero in each channel of `_opponent`, so that strokes are compared and not the palette. Each batch
+    to zero in each channel of `_seen_in_rgb`, so that strokes are compared and not the palette. Each batch
     gives at most `samples` patches a scale: filtering and sorting all of them takes half of a training
     step on a CPU. Octaves in which an image has no 7 pixels left are passed over.
     """
-    fakes, reals = _opponent(fakes), _opponent(reals)
     losses = []
     octaves = [scale for scale in range(scales) if min(fakes.shape[-2:]) >> scale >= 7]
     for scale in octaves:
         weights = torch.randn(filters, 3, 7 * 7, generator=generator)
-        weights = (weights - weights.mean(dim=2, keepdim=True)).flatten(1)
-        weights = F.normalize(weights, dim=1).to(fakes.device)
+        weights = weights - weights.mean(dim=2, keepdim=True)
+        weights = F.normalize(weights.flatten(1), dim=1).view_as(weights)
+        weights = _seen_in_rgb(weights).flatten(1).to(fakes.device)
         fake_lines, real_lines = (
             weights @ _patches(_shrunk(images, scale), 7, samples, generator).T
             for images in (fakes, reals)
@@ -100,11 +100,11 @@ def palette_loss(
 ) -> Tensor:
     """Sliced Wasserstein distance between the colours of two batches, averaged over 4 x 4 pixels.
 
-    Colours are those of `_opponent`. A batch shows a few crops, so a single value is noise; over many
+    Directions are those of `_seen_in_rgb`. A batch shows a few crops, so a single value is noise; over many
     steps its gradient pulls the colours of all outputs towards those of all paintings.
     """
-    fakes, reals = _opponent(fakes), _opponent(reals)
-    weights = F.normalize(torch.randn(directions, 3, generator=generator), dim=1).to(fakes.device)
+    weights = F.normalize(torch.randn(directions, 3, generator=generator), dim=1)
+    weights = _seen_in_rgb(weights).to(fakes.device)
     fake_lines, real_lines = (
         weights @ _patches(_shrunk(images, octaves), 1, samples, generator).T
         for images in (fakes, reals)
@@ -117,17 +117,17 @@ def wasserstein(p: Tensor, q: Tensor) -> Tensor:
     return F.l1_loss(ascending(p), ascending(q))
 
 
-def _opponent(images: Tensor) -> Tensor:
-    """RGB `[N, 3, H, W]` -> lightness, and red-green and yellow-blue times `_CHROMA_GAIN`.
+def _seen_in_rgb(weights: Tensor) -> Tensor:
+    """Weights of lightness, red-green and yellow-blue, `[K, 3]` or `[K, 3, P]`, as weights of RGB.
 
     The channels of RGB move together: along them hue and saturation are a small part of every
     difference, and a style may come out twice as colourful, or with coloured fringes, unnoticed. The
-    three axes are the principal ones of natural images (Ruderman 1998, JOSA A 15:2036), the gain brings
-    their spreads to one size.
+    three axes are the principal ones of natural images (Ruderman 1998, JOSA A 15:2036); colour times
+    `_CHROMA_GAIN` brings their spreads to one size. To turn a few weights is to turn no image.
     """
-    axes = images.new_tensor([[1, 1, 1], [1, -1, 0], [1, 1, -2]])
-    gains = images.new_tensor([1, _CHROMA_GAIN, _CHROMA_GAIN])
-    return torch.einsum("oc,nchw->nohw", F.normalize(axes, dim=1) * gains[:, None], images)
+    axes = F.normalize(torch.tensor([[1.0, 1, 1], [1, -1, 0], [1, 1, -2]]), dim=1)
+    axes[1:] *= _CHROMA_GAIN
+    return torch.einsum("ko...,oc->kc...", weights, axes)
 
 
 def _patches(images: Tensor, size: int, samples: int, generator: torch.Generator) -> Tensor:
