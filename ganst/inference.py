@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ganst.batches import CapturedForward, Forward, FullBatches, plan_batches
+from ganst.exposure import brightened, darkened, exposure_of
 from ganst.lines import SourceLines
 from ganst.models.generator import ResnetGenerator
 from ganst.pixels import pad_to_stride, painted, stride_margins, to_model
@@ -71,26 +73,33 @@ class Stylizer:
     def _stylize_one(self, image: Tensor) -> Tensor:
         if self.tiling and self.cuts(*image.shape[-2:]):
             return self._stylize_in_strips(image, self.tiling)
-        padded, corner = self._padded(image)
-        return self._finish(image, self._forward(padded.to(self.device))[0].cpu(), corner)
+        shown = self._show(image)
+        return self._finish(shown, self._forward(shown.padded.to(self.device))[0].cpu())
 
     def _stylize_in_batches(self, images: Sequence[Tensor], batches: FullBatches) -> list[Tensor]:
         outputs: dict[int, Tensor] = {}
         whole = [place for place, image in enumerate(images) if not self.cuts(*image.shape[-2:])]
-        padded = {place: self._padded(images[place]) for place in whole}
-        shapes = [padded[place][0].shape for place in whole]
+        shown = {place: self._show(images[place]) for place in whole}
+        shapes = [shown[place].padded.shape for place in whole]
         for group in plan_batches(shapes, lambda _: len(whole)):
             places = [whole[member] for member in group]
-            styled = batches(torch.cat([padded[place][0] for place in places]))
+            styled = batches(torch.cat([shown[place].padded for place in places]))
             for place, one in zip(places, styled, strict=True):
-                outputs[place] = self._finish(images[place], one, padded[place][1])
+                outputs[place] = self._finish(shown[place], one)
         return [
             outputs[place] if place in outputs else self._stylize_one(image)
             for place, image in enumerate(images)
         ]
 
-    def _padded(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        return pad_to_stride(image[None], self.stride, SMALLEST_SIDE_PX)
+    def _show(self, image: Tensor) -> "_Shown":
+        exposure = self._exposure(image)
+        bright = brightened(image, exposure)
+        padded, corner = pad_to_stride(bright[None], self.stride, SMALLEST_SIDE_PX)
+        return _Shown(source=image, exposure=exposure, padded=padded, corner=corner)
+
+    def _exposure(self, image: Tensor) -> float:
+        is_kept = self.generator.config.exposure == "kept"
+        return exposure_of(image) if is_kept else 1.0
 
     def _forward(self, padded: Tensor) -> Tensor:
         """uint8 `[N, 3, H, W]` on the device -> the same."""
@@ -100,15 +109,20 @@ class Stylizer:
     def _prepare(self, shape: tuple[int, ...]) -> Forward:
         return CapturedForward(self._forward, shape, self.device)
 
-    def _finish(self, image: Tensor, styled: Tensor, corner: tuple[int, int]) -> Tensor:
-        """The output of `image`: margins cut off, as strong as is wanted."""
-        (height, width), (top, left) = image.shape[-2:], corner
-        return blend(image, styled[:, top : top + height, left : left + width], self.strength)
+    def _finish(self, shown: "_Shown", styled: Tensor) -> Tensor:
+        """The output: margins cut off, as dark as its photo, as strong as is wanted."""
+        (height, width), (top, left) = shown.source.shape[-2:], shown.corner
+        cut = styled[:, top : top + height, left : left + width]
+        return self._as_wanted(shown.source, cut, shown.exposure)
+
+    def _as_wanted(self, source: Tensor, styled: Tensor, exposure: float) -> Tensor:
+        return blend(source, darkened(styled, source, exposure), self.strength)
 
     def _stylize_in_strips(self, image: Tensor, tiling: Tiling) -> Tensor:
         axis = 2 if image.shape[2] <= _LONGEST_LINE * image.shape[1] else 3
+        exposure = self._exposure(image)
         source = SourceLines(
-            image,
+            brightened(image, exposure),
             axis,
             self.stride,
             SMALLEST_SIDE_PX,
@@ -119,8 +133,18 @@ class Stylizer:
         output = torch.empty_like(image)
         for first, styled in stylize_in_strips(self.generator, source, tiling):
             place = (axis - 1, first, styled.shape[axis - 1])
-            output.narrow(*place).copy_(blend(image.narrow(*place), styled, self.strength))
+            output.narrow(*place).copy_(self._as_wanted(image.narrow(*place), styled, exposure))
         return output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """An image as a network sees it, and what leads back from there."""
+
+    source: Tensor
+    exposure: float  # that it was divided by
+    padded: Tensor  # uint8 `[1, 3, H, W]`
+    corner: tuple[int, int]  # top and left of the image in it
 
 
 @contextmanager

@@ -91,6 +91,7 @@ def make_onnx(pack_folder: Path) -> OnnxStyle:
         "style": pack.name,
         "style_digest": pack.digest,
         "range": "images and styled: RGB in [-1, 1], pixel / 127.5 - 1",
+        "exposure": generator.config.exposure,  # what is done about it is done to pixels, not here
     }
     model = export.to_onnx(generator, about)
     certificate = about | {"sha256": hashlib.sha256(model).hexdigest()}

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from ganst.correction.strategies import MEGAPIXEL, NotApplicableError, Restyling
+from ganst.exposure import brightened, exposure_of
 from ganst.pixels import to_model
 from ganst.training.losses import patch_distribution_loss
 
@@ -95,7 +96,7 @@ class _Lesson:
         self,
         strategy: FineTuned,
         source: Tensor,
-        good: Sequence[tuple[Tensor, Tensor]],
+        good: Sequence[tuple[Tensor, ...]],
         generator: ResnetGenerator,
     ) -> None:
         stride = generator.config.stride
@@ -104,11 +105,14 @@ class _Lesson:
         if side < 64:
             raise NotApplicableError(f"crops of {side} px are too small to learn from")
         self.generator = generator.requires_grad_(requires_grad=True).eval()
+        seed = strategy.seed ^ zlib.crc32(source.numpy().tobytes())
+        if generator.config.exposure == "kept":
+            source, *_ = _in_light(source)
+            good = [_in_light(*pair) for pair in good]
         self.side, self.source = side, source
         self.good = list(good)
         self.wanted_edges = _usual_edge_loss(good)
         self.weights = (1.0, 0.3) if strategy.towards == "content" else (0.3, 1.0)
-        seed = strategy.seed ^ zlib.crc32(source.numpy().tobytes())
         self.random = torch.Generator().manual_seed(seed)
         held_out = torch.Generator().manual_seed(seed + 1)
         self.held_out = self._draw(held_out)
@@ -178,7 +182,7 @@ def edge_loss(photos: Tensor, fakes: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _usual_edge_loss(good: Sequence[tuple[Tensor, Tensor]]) -> float:
+def _usual_edge_loss(good: Sequence[tuple[Tensor, ...]]) -> float:
     pairs = [[to_model(x[None], torch.float32) for x in pair] for pair in good]
     return sum(float(edge_loss(*pair)) for pair in pairs) / len(pairs)
 
@@ -187,6 +191,12 @@ def _gradients(images: Tensor) -> Tensor:
     light = (images * _LUMA).sum(dim=1)
     across, down = light.diff(dim=2)[:, :-1], light.diff(dim=1)[:, :, :-1]
     return torch.stack([across, down], dim=1)
+
+
+def _in_light(photo: Tensor, *more: Tensor) -> tuple[Tensor, ...]:
+    """A photo as the network is shown it, and its output as it came from there."""
+    exposure = exposure_of(photo)
+    return tuple(brightened(image, exposure) for image in (photo, *more))
 
 
 def _crop(image: Tensor, side: int, random: torch.Generator) -> Tensor:

@@ -52,6 +52,8 @@ class GeneratorConfig:
     up: Literal["bilinear", "nearest", "transposed"] = "bilinear"
     border: Border = "reflect"  # what downs and ups see beyond it; stem, blocks and head mirror
     norm: Norm = "instance"  # `none` also for a batch norm that is folded into its convolution
+    # `kept`: dark photos are shown to it brightened, see `ganst.exposure`. Of whole photos, so no layer.
+    exposure: Literal["ignored", "kept"] = "ignored"
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(GeneratorConfig).items():

@@ -22,14 +22,20 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="fast",
             generator=GeneratorConfig(
-                width=32, num_blocks=5, num_downs=1, shuffle=2, stem_kernel=3, skip="lowpass"
+                width=32,
+                num_blocks=5,
+                num_downs=1,
+                shuffle=2,
+                stem_kernel=3,
+                skip="lowpass",
+                exposure="kept",
             ),
             discriminator=DiscriminatorConfig(width=64),
         ),
         # Finer strokes at four times the cost: 18 GFLOP at 256 x 256, 1.97 M parameters.
         Preset(
             name="default",
-            generator=GeneratorConfig(width=32, num_blocks=6, skip="lowpass"),
+            generator=GeneratorConfig(width=32, num_blocks=6, skip="lowpass", exposure="kept"),
             discriminator=DiscriminatorConfig(width=64),
         ),
         # CycleGAN's own networks (arXiv:1703.10593): ResNet-9/64 with 11.4 M parameters, 70 x 70 PatchGAN.

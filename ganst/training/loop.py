@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +86,7 @@ class Trainer:
             TrainingError: Another architecture, and an objective that imitates nobody.
 
         """
-        if generator.config != self.G.config:
+        if replace(generator.config, exposure=self.G.config.exposure) != self.G.config:
             self.objective.learn_from(generator)
             return
         self.G.load_state_dict(generator.state_dict())

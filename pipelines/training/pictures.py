@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ganst.errors import TrainingError
+from ganst.exposure import brightened, exposure_of
 from ganst.training.config import TrainConfig
 from pipelines.errors import UndecodableImageError
 from pipelines.images import decode
@@ -87,6 +88,14 @@ def fit_to_data(config: TrainConfig, paintings: Sequence[Picture]) -> TrainConfi
     zoom = (min(config.crop_px / shortest, 1.0), _SINGLE_ZOOM)
     probability = max(config.augment_probability, _SINGLE_AUGMENT_PROBABILITY)
     return replace(config, painting_zoom=zoom, augment_probability=probability)
+
+
+def in_good_light(photos: Sequence[Picture]) -> list[Picture]:
+    """Dark photos as light as a network that keeps exposure is shown them when it is used."""
+    return [
+        replace(photo, pixels=brightened(photo.pixels, exposure_of(photo.pixels)))
+        for photo in photos
+    ]
 
 
 def digest(pictures: Sequence[Picture]) -> str:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ganst.errors import CheckpointError, TrainingError
+from ganst.models.presets import PRESETS
 from ganst.models.stylepack import StylePack, load_generator, load_stylepack, save_stylepack
 from ganst.training import state
 from ganst.training.bank import ImageBank
@@ -222,6 +223,8 @@ def open_training(job: TrainJob, ranks: Ranks = ALONE) -> Training:
     paintings = pictures.read_pictures(job.paintings, smallest_side_px=job.config.crop_px)
     pictures.check_apart(photos, paintings)
     config = pictures.fit_to_data(job.config, paintings)
+    if PRESETS[config.preset].generator.exposure == "kept":
+        photos = pictures.in_good_light(photos)
     banks = [
         ImageBank.of([picture.pixels for picture in part], device, config.largest_side_px)
         for part in pictures.hold_back(photos, paintings)

@@ -13,6 +13,7 @@ from ganst.models.stylepack import load_stylepack
 from ganst.training.config import Budget, TrainConfig
 from pipelines.train import train
 from pipelines.training.pictures import read_pictures
+from pipelines.training.rank import open_training
 from tests.pipelines.trainings import make_job, make_pictures
 
 if TYPE_CHECKING:
@@ -127,6 +128,20 @@ def test_one_painting_is_seen_at_all_scales_and_augmented_harder(folders, tmp_pa
     assert card["data"]["paintings"] == 1
     assert card["training"]["config"]["painting_zoom"] == [32 / 40, 2.0]
     assert card["training"]["config"]["augment_probability"] == 0.9
+
+
+@pytest.mark.parametrize(("preset", "brightest"), [("fast", 188), ("tiny", 60)])
+def test_photos_are_as_bright_in_training_as_they_are_shown_later(
+    folders, tmp_path: Path, preset: str, brightest: int
+):
+    """`fast` keeps exposure: a twentieth of the values is to lie over 0.7 of white. `tiny` does not."""
+    for path in folders[0].iterdir():
+        Image.open(path).point(lambda level: level * 60 // 255).save(path)
+    job = make_job(folders, tmp_path)
+    job = dataclasses.replace(job, config=dataclasses.replace(job.config, preset=preset))
+    trainer = open_training(job).trainer
+    assert trainer.photos.images[0].max() == pytest.approx(brightest, abs=3)
+    assert trainer.paintings.images[0].max() == 255
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -78,6 +78,23 @@ def test_another_photo_or_seed_trains_on_other_crops(stylist):
     short = FineTuned(steps=10, rate=2e-3, crop=96)
     tuned = tune(stylist, short)
     assert not torch.equal(tuned, tune(stylist, FineTuned(steps=10, rate=2e-3, crop=96, seed=1)))
+
+
+@pytest.mark.parametrize(("exposure", "is_bright"), [("kept", True), ("ignored", False)])
+def test_dark_photos_are_learnt_from_in_the_light_they_are_shown_in(
+    stylist, monkeypatch, exposure, is_bright
+):
+    start = ResnetGenerator(replace(stylist.weights.config, exposure=exposure))
+    start.load_state_dict(stylist.weights.state_dict())
+    shown, forward = [], ResnetGenerator.forward
+    monkeypatch.setattr(
+        ResnetGenerator, "forward", lambda self, x: shown.append(x) or forward(self, x)
+    )
+    night = tuple((photo // 6, output // 6) for photo, output in GOOD)
+    subject = Subject(source=PHOTO // 6, good=lambda: night)
+    FineTuned(steps=1, crop=96).produce(subject, OneNetwork(start))
+    lights = torch.cat(shown).amax(dim=(1, 2, 3))  # 0 is half of white
+    assert torch.all(lights > 0) if is_bright else torch.all(lights < -0.6)
 
 
 def test_without_a_good_output_nothing_would_hold_the_style(stylist):

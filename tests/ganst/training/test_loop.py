@@ -141,6 +141,19 @@ def test_a_started_generator_rests_while_the_discriminator_warms_up():
     assert ("G", True) in changes(rested, weights_of(trainer))
 
 
+def test_a_start_that_ignored_exposure_goes_on_as_one_that_keeps_it(monkeypatch):
+    keeping = dataclasses.replace(PRESETS["tiny"].generator, exposure="kept")
+    preset = dataclasses.replace(PRESETS["tiny"], generator=keeping)
+    monkeypatch.setitem(PRESETS, "tiny", preset)
+    trainer = tiny_trainer(TrainConfig(preset="tiny", crop_px=32, batch_size=2))
+    start = ResnetGenerator(dataclasses.replace(keeping, exposure="ignored"))
+    trainer.start_from(start)
+    assert torch.equal(trainer.G.stem.conv.weight, start.stem.conv.weight)
+    averaged = trainer.ema.model
+    assert isinstance(averaged, ResnetGenerator)
+    assert averaged.config.exposure == "kept"
+
+
 def test_a_generator_paints_like_a_start_of_another_architecture_before_it_goes_its_own_way(rng):
     config = TrainConfig(preset="tiny", crop_px=32, batch_size=2, imitate=0.5, learning_rate=8e-4)
     trainer = tiny_trainer(config)
