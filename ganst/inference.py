@@ -73,44 +73,49 @@ class Stylizer:
     def _stylize_one(self, image: Tensor) -> Tensor:
         if self.tiling and self.cuts(*image.shape[-2:]):
             return self._stylize_in_strips(image, self.tiling)
-        shown = self._show(image)
-        return self._finish(shown, self._forward(shown.padded.to(self.device))[0].cpu())
+        shown = self.show(image)
+        return self.finish(shown, self._forward(shown.padded.to(self.device))[0].cpu())
 
     def _stylize_in_batches(self, images: Sequence[Tensor], batches: FullBatches) -> list[Tensor]:
         outputs: dict[int, Tensor] = {}
         whole = [place for place, image in enumerate(images) if not self.cuts(*image.shape[-2:])]
-        shown = {place: self._show(images[place]) for place in whole}
+        shown = {place: self.show(images[place]) for place in whole}
         shapes = [shown[place].padded.shape for place in whole]
         for group in plan_batches(shapes, lambda _: len(whole)):
             places = [whole[member] for member in group]
             styled = batches(torch.cat([shown[place].padded for place in places]))
             for place, one in zip(places, styled, strict=True):
-                outputs[place] = self._finish(shown[place], one)
+                outputs[place] = self.finish(shown[place], one)
         return [
             outputs[place] if place in outputs else self._stylize_one(image)
             for place, image in enumerate(images)
         ]
 
-    def _show(self, image: Tensor) -> "_Shown":
-        exposure = self._exposure(image)
+    def show(self, image: Tensor, exposure: float | None = None) -> "Shown":
+        """Uint8 `[3, H, W]` as the network sees it, still on the CPU; in another light than its own."""
+        exposure = self.exposure(image) if exposure is None else exposure
         bright = brightened(image, exposure)
         padded, corner = pad_to_stride(bright[None], self.stride, SMALLEST_SIDE_PX)
-        return _Shown(source=image, exposure=exposure, padded=padded, corner=corner)
+        return Shown(source=image, exposure=exposure, padded=padded, corner=corner)
 
-    def _exposure(self, image: Tensor) -> float:
+    def exposure(self, image: Tensor) -> float:
+        """What `image` is divided by before the network: 1 where the network does not keep it."""
         is_kept = self.generator.config.exposure == "kept"
         return exposure_of(image) if is_kept else 1.0
 
     def _forward(self, padded: Tensor) -> Tensor:
         """uint8 `[N, 3, H, W]` on the device -> the same."""
-        x = to_model(padded, self.dtype)
-        return painted(self.generator.paint(x.contiguous(memory_format=torch.channels_last)))
+        return painted(self.generator.paint(self.to_input(padded)))
 
     def _prepare(self, shape: tuple[int, ...]) -> Forward:
         return CapturedForward(self._forward, shape, self.device)
 
-    def _finish(self, shown: "_Shown", styled: Tensor) -> Tensor:
-        """The output: margins cut off, as dark as its photo, as strong as is wanted."""
+    def to_input(self, padded: Tensor) -> Tensor:
+        """Uint8 `[N, 3, H, W]` on the device -> model images in its precision."""
+        return to_model(padded, self.dtype).contiguous(memory_format=torch.channels_last)
+
+    def finish(self, shown: "Shown", styled: Tensor) -> Tensor:
+        """The output of what the network made: margins cut off, as dark as its photo, as strong as is wanted."""
         (height, width), (top, left) = shown.source.shape[-2:], shown.corner
         cut = styled[:, top : top + height, left : left + width]
         return self._as_wanted(shown.source, cut, shown.exposure)
@@ -120,7 +125,7 @@ class Stylizer:
 
     def _stylize_in_strips(self, image: Tensor, tiling: Tiling) -> Tensor:
         axis = 2 if image.shape[2] <= _LONGEST_LINE * image.shape[1] else 3
-        exposure = self._exposure(image)
+        exposure = self.exposure(image)
         source = SourceLines(
             brightened(image, exposure),
             axis,
@@ -138,7 +143,7 @@ class Stylizer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Shown:
+class Shown:
     """An image as a network sees it, and what leads back from there."""
 
     source: Tensor

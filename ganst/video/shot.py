@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ganst.inference import SMALLEST_SIDE_PX, Stylizer
-from ganst.inference import blend as mix
-from ganst.pixels import pad_to_stride, painted, to_model
+from ganst.inference import Shown, Stylizer
+from ganst.pixels import painted
 from ganst.video.blend import Blending, TemporalBlend
 from ganst.video.shared_norms import SharedNorms
 from ganst.video.steady import SharingSchedule, Statistics
@@ -107,19 +106,19 @@ class ShotStylizer:
         return self._sharing.anchors_of(position, length)[1] in measured
 
     def _measure(self, image: Tensor) -> Statistics:
+        """How far the exposure is below 1, and what the norms find."""
         assert self._norms
-        x, _ = self._prepared(image)
-        return self._norms.measure(x)
+        shown = self._stylizer.show(image)
+        # Not the exposure: a mean of ones may come out a bit below.
+        darkness = torch.tensor(1 - shown.exposure, dtype=torch.float64)
+        return (darkness, *self._norms.measure(self._prepared(shown)))
 
     def _run(self, image: Tensor, statistics: Statistics) -> Tensor:
         assert self._norms
-        height, width = image.shape[1:]
-        x, (top, left) = self._prepared(image)
-        styled = painted(self._norms.apply(x, statistics))[0]
-        cut = styled[:, top : top + height, left : left + width].cpu()
-        return mix(image, cut, self._stylizer.strength)
+        darkness, *norms = statistics
+        shown = self._stylizer.show(image, 1 - float(darkness))
+        styled = painted(self._norms.apply(self._prepared(shown), tuple(norms)))[0]
+        return self._stylizer.finish(shown, styled.cpu())
 
-    def _prepared(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        padded, corner = pad_to_stride(image[None], self._stylizer.stride, SMALLEST_SIDE_PX)
-        x = to_model(padded.to(self._stylizer.device), self._stylizer.dtype)
-        return x.contiguous(memory_format=torch.channels_last), corner
+    def _prepared(self, shown: Shown) -> Tensor:
+        return self._stylizer.to_input(shown.padded.to(self._stylizer.device))

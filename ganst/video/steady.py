@@ -1,7 +1,8 @@
-"""Norm statistics that the frames of a shot share.
+"""Norm statistics, and an exposure, that the frames of a shot share.
 
 Instance norm measures every frame for itself: where something bright enters the picture, all other
-colours jump. Here frames are normalised by statistics that change slowly, and start anew at a cut.
+colours jump; so they do where dark frames are each brightened by what it needs. Here frames are
+normalised by statistics that change slowly, and start anew at a cut.
 
 A shot is stylized in pieces by different processes, so nothing may depend on where a piece begins.
 Statistics are measured on every `every`-th frame, counted from the first frame of the shot; an
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Statistics = tuple[Tensor, ...]  # of each norm in turn: `[2, C]`, mean and mean of squares
+# How far the exposure is below 1, `[]`; then of each norm in turn `[2, C]`, mean and mean of squares.
+Statistics = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
