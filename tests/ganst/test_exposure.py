@@ -80,6 +80,14 @@ def test_lamps_in_the_night_stay_white_whatever_is_painted_there():
     assert output[0, 30, 30] == 0
 
 
+def test_strokes_in_the_shadows_do_not_drown_in_black():
+    photo = torch.full((3, 20, 20), 3, dtype=torch.uint8)
+    painting = torch.arange(20, dtype=torch.uint8).expand(3, 20, 20)
+    output = darkened(painting, photo, exposure_of(photo))
+    assert output[0, 0, :5].tolist() == [0, 1, 2, 2, 2]
+    assert output[0, 0].max() == 3  # 19 at an exposure of 0.15
+
+
 def test_the_painting_of_a_dimmer_scene_is_a_dimmer_painting():
     day, night = make_scene(64, 64, brightest=190), make_scene(64, 64, brightest=48)
     assert exposure_of(day) == 1.0
