@@ -64,8 +64,9 @@ def test_a_network_that_paints_nothing_gives_back_the_photo(seed, brightest, lam
     if lamps:
         photo[:, ::7, :3] = 255
     exposure = exposure_of(photo)
-    back = darkened(brightened(photo, exposure), photo, exposure)
-    assert (back.int() - photo.int()).abs().max() <= 1
+    back = darkened(brightened(photo, exposure), photo, exposure).int()
+    assert (back >= photo.int() - 1).all()
+    assert (back <= (photo.int() + 1).clamp_min(4)).all()  # what is nearly black is lifted to 4
 
 
 def test_lamps_in_the_night_stay_white_whatever_is_painted_there():
@@ -81,11 +82,11 @@ def test_lamps_in_the_night_stay_white_whatever_is_painted_there():
 
 
 def test_strokes_in_the_shadows_do_not_drown_in_black():
-    photo = torch.full((3, 20, 20), 3, dtype=torch.uint8)
-    painting = torch.arange(20, dtype=torch.uint8).expand(3, 20, 20)
+    photo = torch.full((3, 32, 32), 6, dtype=torch.uint8)
+    painting = torch.arange(32, dtype=torch.uint8).expand(3, 32, 32)
     output = darkened(painting, photo, exposure_of(photo))
-    assert output[0, 0, :5].tolist() == [0, 1, 2, 2, 2]
-    assert output[0, 0].max() == 3  # 19 at an exposure of 0.15
+    assert output[0, 0, :7].tolist() == [0, 1, 2, 3, 4, 4, 4]
+    assert output[0, 0].max() == 5  # 31 at an exposure of 0.15
 
 
 def test_the_painting_of_a_dimmer_scene_is_a_dimmer_painting():
