@@ -40,6 +40,12 @@ def brightened(pixels: Tensor, exposure: float) -> Tensor:
     return _by_chunks(lambda lines: levels.to(torch.uint8)[lines.int()], pixels)
 
 
+def in_good_light(photo: Tensor, *outputs: Tensor) -> tuple[Tensor, ...]:
+    """A photo as a network that keeps exposure is shown it, and outputs as they came from there."""
+    exposure = exposure_of(photo)
+    return tuple(brightened(image, exposure) for image in (photo, *outputs))
+
+
 def darkened(painting: Tensor, source: Tensor, exposure: float) -> Tensor:
     """The painting of `brightened(source, exposure)` as dark as `source`, uint8 `[3, H, W]` all.
 

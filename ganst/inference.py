@@ -74,7 +74,7 @@ class Stylizer:
         if self.tiling and self.cuts(*image.shape[-2:]):
             return self._stylize_in_strips(image, self.tiling)
         shown = self.show(image)
-        return self.finish(shown, self._forward(shown.padded.to(self.device))[0].cpu())
+        return self.finish(shown, self._forward(shown.padded)[0].cpu())
 
     def _stylize_in_batches(self, images: Sequence[Tensor], batches: FullBatches) -> list[Tensor]:
         outputs: dict[int, Tensor] = {}
@@ -104,15 +104,17 @@ class Stylizer:
         return exposure_of(image) if is_kept else 1.0
 
     def _forward(self, padded: Tensor) -> Tensor:
-        """uint8 `[N, 3, H, W]` on the device -> the same."""
+        """uint8 `[N, 3, H, W]` -> the same on the device."""
         return painted(self.generator.paint(self.to_input(padded)))
 
     def _prepare(self, shape: tuple[int, ...]) -> Forward:
         return CapturedForward(self._forward, shape, self.device)
 
     def to_input(self, padded: Tensor) -> Tensor:
-        """Uint8 `[N, 3, H, W]` on the device -> model images in its precision."""
-        return to_model(padded, self.dtype).contiguous(memory_format=torch.channels_last)
+        """Uint8 `[N, 3, H, W]` -> model images on the device, in its precision."""
+        return to_model(padded.to(self.device), self.dtype).contiguous(
+            memory_format=torch.channels_last
+        )
 
     def finish(self, shown: "Shown", styled: Tensor) -> Tensor:
         """The output of what the network made: margins cut off, as dark as its photo, as strong as is wanted."""

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from ganst.correction.strategies import MEGAPIXEL, NotApplicableError, Restyling
-from ganst.exposure import brightened, exposure_of
+from ganst.exposure import in_good_light
 from ganst.pixels import to_model
 from ganst.training.losses import patch_distribution_loss
 
@@ -107,8 +107,8 @@ class _Lesson:
         self.generator = generator.requires_grad_(requires_grad=True).eval()
         seed = strategy.seed ^ zlib.crc32(source.numpy().tobytes())
         if generator.config.exposure == "kept":
-            source, *_ = _in_light(source)
-            good = [_in_light(*pair) for pair in good]
+            (source,) = in_good_light(source)
+            good = [in_good_light(*pair) for pair in good]
         self.side, self.source = side, source
         self.good = list(good)
         self.wanted_edges = _usual_edge_loss(good)
@@ -191,12 +191,6 @@ def _gradients(images: Tensor) -> Tensor:
     light = (images * _LUMA).sum(dim=1)
     across, down = light.diff(dim=2)[:, :-1], light.diff(dim=1)[:, :, :-1]
     return torch.stack([across, down], dim=1)
-
-
-def _in_light(photo: Tensor, *more: Tensor) -> tuple[Tensor, ...]:
-    """A photo as the network is shown it, and its output as it came from there."""
-    exposure = exposure_of(photo)
-    return tuple(brightened(image, exposure) for image in (photo, *more))
 
 
 def _crop(image: Tensor, side: int, random: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ganst.inference import Shown, Stylizer
+from ganst.inference import Stylizer
 from ganst.pixels import painted
 from ganst.video.blend import Blending, TemporalBlend
 from ganst.video.shared_norms import SharedNorms
@@ -111,14 +111,11 @@ class ShotStylizer:
         shown = self._stylizer.show(image)
         # Not the exposure: a mean of ones may come out a bit below.
         darkness = torch.tensor(1 - shown.exposure, dtype=torch.float64)
-        return (darkness, *self._norms.measure(self._prepared(shown)))
+        return (darkness, *self._norms.measure(self._stylizer.to_input(shown.padded)))
 
     def _run(self, image: Tensor, statistics: Statistics) -> Tensor:
         assert self._norms
         darkness, *norms = statistics
         shown = self._stylizer.show(image, 1 - float(darkness))
-        styled = painted(self._norms.apply(self._prepared(shown), tuple(norms)))[0]
-        return self._stylizer.finish(shown, styled.cpu())
-
-    def _prepared(self, shown: Shown) -> Tensor:
-        return self._stylizer.to_input(shown.padded.to(self._stylizer.device))
+        x = self._stylizer.to_input(shown.padded)
+        return self._stylizer.finish(shown, painted(self._norms.apply(x, tuple(norms)))[0].cpu())

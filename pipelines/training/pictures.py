@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ganst.errors import TrainingError
-from ganst.exposure import brightened, exposure_of
+from ganst.exposure import in_good_light
 from ganst.training.config import TrainConfig
 from pipelines.errors import UndecodableImageError
 from pipelines.images import decode
@@ -90,12 +90,9 @@ def fit_to_data(config: TrainConfig, paintings: Sequence[Picture]) -> TrainConfi
     return replace(config, painting_zoom=zoom, augment_probability=probability)
 
 
-def in_good_light(photos: Sequence[Picture]) -> list[Picture]:
+def all_in_good_light(photos: Sequence[Picture]) -> list[Picture]:
     """Dark photos as light as a network that keeps exposure is shown them when it is used."""
-    return [
-        replace(photo, pixels=brightened(photo.pixels, exposure_of(photo.pixels)))
-        for photo in photos
-    ]
+    return [replace(photo, pixels=in_good_light(photo.pixels)[0]) for photo in photos]
 
 
 def digest(pictures: Sequence[Picture]) -> str:

@@ -224,7 +224,7 @@ def open_training(job: TrainJob, ranks: Ranks = ALONE) -> Training:
     pictures.check_apart(photos, paintings)
     config = pictures.fit_to_data(job.config, paintings)
     if PRESETS[config.preset].generator.exposure == "kept":
-        photos = pictures.in_good_light(photos)
+        photos = pictures.all_in_good_light(photos)
     banks = [
         ImageBank.of([picture.pixels for picture in part], device, config.largest_side_px)
         for part in pictures.hold_back(photos, paintings)
