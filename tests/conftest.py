@@ -1,6 +1,10 @@
+from collections.abc import Iterator
+
 import hypothesis
 import pytest
 import torch
+
+from tests.fake_gpu import fake_gpu
 
 # Shared cores make any deadline a coin toss; a derandomized search fails the same way twice.
 hypothesis.settings.register_profile("ganst", deadline=None, derandomize=True, max_examples=30)
@@ -10,6 +14,16 @@ hypothesis.settings.load_profile("ganst")
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(params=[pytest.param("real", marks=pytest.mark.gpu), "fake"])
+def gpu(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where there is none, a fake one: it checks devices, and no kernel and no precision."""
+    if request.param == "real":
+        yield
+    else:
+        with fake_gpu():
+            yield
 
 
 @pytest.fixture(autouse=True)

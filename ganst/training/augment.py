@@ -52,7 +52,7 @@ def translate(
     size = images.shape[-1]
     reach = size // 8
     shifts = _draw_shifts(images, generator, probability, ranks)
-    line = reflect_indices(size, reach, reach).to(images.device)
+    line = reflect_indices(size, reach, reach).to(images.device, non_blocking=True)
     shifted = [
         image[:, line[reach + dy : reach + dy + size]][:, :, line[reach + dx : reach + dx + size]]
         for image, (dy, dx) in zip(images, shifts.tolist(), strict=True)
@@ -83,7 +83,7 @@ def recolour(
     brightness = (torch.rand(total, generator=generator) * 0.4 - 0.2) * chosen[0]
     saturation = 1 + (torch.rand(total, generator=generator) * 0.8 - 0.4) * chosen[1]
     brightness, saturation = (
-        ranks.share(draw).to(images.device, images.dtype)[:, None, None, None]
+        ranks.share(draw).to(images.device, images.dtype, non_blocking=True)[:, None, None, None]
         for draw in (brightness, saturation)
     )
     return _saturated(images, saturation) + brightness
@@ -108,7 +108,7 @@ def grade(
     warmth = torch.where(chosen[1], warmth, 0.0)
     gains = torch.stack([1 + warmth, torch.ones(total), 1 - warmth], dim=1)
     saturation, gains = (
-        ranks.share(draw).to(images.device, images.dtype)[:, :, None, None]
+        ranks.share(draw).to(images.device, images.dtype, non_blocking=True)[:, :, None, None]
         for draw in (saturation[:, None], gains)
     )
     light = (_saturated(images, saturation) + 1).clamp_min(0) * gains

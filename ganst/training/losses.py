@@ -80,7 +80,7 @@ def patch_distribution_loss(
         weights = torch.randn(filters, 3, 7 * 7, generator=generator)
         weights = weights - weights.mean(dim=2, keepdim=True)
         weights = F.normalize(weights.flatten(1), dim=1).view_as(weights)
-        weights = _seen_in_rgb(weights).flatten(1).to(fakes.device)
+        weights = _seen_in_rgb(weights).flatten(1).to(fakes.device, non_blocking=True)
         fake_lines, real_lines = (
             weights @ _patches(_shrunk(images, scale), 7, samples, generator).T
             for images in (fakes, reals)
@@ -104,7 +104,7 @@ def palette_loss(
     steps its gradient pulls the colours of all outputs towards those of all paintings.
     """
     weights = F.normalize(torch.randn(directions, 3, generator=generator), dim=1)
-    weights = _seen_in_rgb(weights).to(fakes.device)
+    weights = _seen_in_rgb(weights).to(fakes.device, non_blocking=True)
     fake_lines, real_lines = (
         weights @ _patches(_shrunk(images, octaves), 1, samples, generator).T
         for images in (fakes, reals)
@@ -136,7 +136,8 @@ def _patches(images: Tensor, size: int, samples: int, generator: torch.Generator
     rows, columns = height - size + 1, width - size + 1
     places = torch.arange(num * rows * columns, device=images.device)
     if len(places) > samples:
-        places = torch.randint(len(places), (samples,), generator=generator).to(images.device)
+        places = torch.randint(len(places), (samples,), generator=generator)
+        places = places.to(images.device, non_blocking=True)
     n, y, x = places // (rows * columns), places // columns % rows, places % columns
     corners = n * channels * height * width + y * width + x
     c, dy, dx = torch.meshgrid(
@@ -221,10 +222,9 @@ class PatchNCE(nn.Module):
     ) -> Tensor:
         num_positions = q.shape[-2] * q.shape[-1]
         chosen = torch.randperm(num_positions, generator=generator)[: self.num_patches]
+        chosen = chosen.to(q.device, non_blocking=True)
         embedded = [
-            F.normalize(
-                head(x.flatten(2)[..., chosen.to(x.device)].transpose(1, 2).float()), dim=-1
-            )
+            F.normalize(head(x.flatten(2)[..., chosen].transpose(1, 2).float()), dim=-1)
             for x in (q, k)
         ]  # 2 x [N, P, size]
         return patch_nce(embedded[0], embedded[1])

@@ -65,7 +65,7 @@ class Workbench:
 
     @nonfinite_steps.setter
     def nonfinite_steps(self, count: int) -> None:
-        self._nonfinite = torch.tensor(float(count), device=self.device)
+        self._nonfinite = torch.full((), float(count), device=self.device)
 
     def place(self, module: ModuleT) -> ModuleT:
         """Start weights, on the device that trains."""

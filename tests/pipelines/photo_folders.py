@@ -101,7 +101,7 @@ def _xyz(values: tuple[float, float, float]) -> bytes:
 
 def make_style(folder: Path) -> StylePack:
     """A real, tiny, untrained generator in a real style pack."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(0)
         generator = ResnetGenerator(PRESETS["tiny"].generator)
     return save_stylepack(folder / "toy", {"final": generator}, {})

@@ -76,6 +76,28 @@ def test_every_good_photo_of_the_odd_folder_is_delivered_under_its_name_and_size
         assert output.format == source.format
 
 
+@pytest.mark.usefixtures("gpu")
+def test_a_gpu_delivers_the_odd_folder_as_a_cpu_does(tmp_path, pack):
+    """In one process: a worker of its own would not have the GPU that is not there."""
+    make_odd_folder(tmp_path / "photos")
+    runs = {
+        device: make_run(tmp_path / "photos", tmp_path / device, pack) for device in ("GPU", "CPU")
+    }
+    for device, run in runs.items():
+        ingest(run, SERIAL)
+        with pytest.MonkeyPatch.context() as patch:
+            if device == "CPU":
+                open_stylizer.cache_clear()
+                patch.setattr(torch.cuda, "is_available", lambda: False)
+            stylize(run, SERIAL)
+    there, here = (
+        {name: decode(data, max_pixels=LIMIT).pixels for name, data in images(run).items()}
+        for run in runs.values()
+    )
+    assert there.keys() == here.keys()
+    assert all((there[name].int() - here[name].int()).abs().float().mean() < 0.5 for name in here)
+
+
 def test_an_output_is_the_stylizers_pixels_with_the_sources_alpha(tmp_path, pack):
     photos = tmp_path / "photos"
     photos.mkdir()

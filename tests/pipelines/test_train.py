@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ganst.errors import TrainingError
-from ganst.models.stylepack import load_stylepack
+from ganst.models.stylepack import load_generator, load_stylepack
 from ganst.training.config import Budget, TrainConfig
 from pipelines.train import train
 from pipelines.training.pictures import read_pictures
@@ -35,6 +35,15 @@ def test_training_leaves_a_pack_whose_card_tells_what_it_was_made_of(folders, tm
     assert pack.card["data"] == {"photos": 2, "paintings": 2, "licence": "CC0-1.0"}
     assert pack.card["training"]["images"] == 8
     assert pack.card["training"]["finished"]
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_training_on_a_gpu_goes_on_there_and_leaves_a_pack_for_any_machine(folders, tmp_path):
+    job = make_job(folders, tmp_path)
+    train(job)
+    pack = load_stylepack(train(dataclasses.replace(job, budget=Budget(images=12), begin="over")))
+    assert pack.card["training"]["images"] == 12
+    assert {p.device.type for p in load_generator(pack).parameters()} == {"cpu"}
 
 
 def test_training_leaves_the_arithmetic_of_the_process_as_it_was(folders, tmp_path: Path):

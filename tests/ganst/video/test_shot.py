@@ -1,5 +1,6 @@
 """Whatever a shot is cut into, its frames are the same; and they flicker less than each for itself."""
 
+import copy
 from itertools import pairwise
 
 import pytest
@@ -14,6 +15,7 @@ from ganst.video.flicker import FlickerMeter
 from ganst.video.shared_norms import SharedNorms
 from ganst.video.shot import Piece, ShotStylizer, Steadiness
 from ganst.video.steady import SharingSchedule
+from tests.fake_gpu import GPU
 
 EVERY_FRAME_FOR_ITSELF = Steadiness(sharing=None, blending=None)
 SHORT = Steadiness(sharing=SharingSchedule(every=3, window=2))
@@ -102,6 +104,14 @@ def test_shared_statistics_and_blending_make_a_shot_steadier(stylizer, frames):
 
     alone = flicker(EVERY_FRAME_FOR_ITSELF)
     assert flicker(Steadiness(sharing=SHORT.sharing)) < 0.95 * alone
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_gpu_gives_the_frames_that_a_cpu_gives(stylizer, frames):
+    there = Stylizer(copy.deepcopy(stylizer.generator), "fp32", device=GPU)
+    outputs = stylize(there, frames, 0, LENGTH, SHORT)
+    for one, other in zip(outputs, stylize(stylizer, frames, 0, LENGTH, SHORT), strict=True):
+        assert (one.int() - other.int()).abs().max() <= 2
 
 
 def test_too_few_frames_are_an_error(stylizer, frames):
