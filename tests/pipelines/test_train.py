@@ -38,11 +38,12 @@ def test_training_leaves_a_pack_whose_card_tells_what_it_was_made_of(folders, tm
 
 
 @pytest.mark.usefixtures("gpu")
-def test_a_training_on_a_gpu_goes_on_there_and_leaves_a_pack_for_any_machine(folders, tmp_path):
+def test_a_training_on_a_gpu_is_resumed_there_and_leaves_a_pack_for_any_machine(folders, tmp_path):
     job = make_job(folders, tmp_path)
-    train(job)
-    pack = load_stylepack(train(dataclasses.replace(job, budget=Budget(images=12), begin="over")))
-    assert pack.card["training"]["images"] == 12
+    begun = open_training(job)
+    assert not begun.run(lambda _: None, lambda: True)
+    pack = load_stylepack(train(dataclasses.replace(job, begin="resume")))
+    assert pack.card["training"]["steps"] == 4
     assert {p.device.type for p in load_generator(pack).parameters()} == {"cpu"}
 
 
