@@ -47,11 +47,13 @@ class Ranks:
             tensor.copy_(part.view_as(tensor))
 
     def agree(self, *numbers: float) -> list[float]:
-        """The numbers of rank 0, on every rank: clocks and signals differ, decisions must not."""
+        """The numbers of rank 0, on every rank: clocks and signals differ, decisions must not.
+
+        They stay on the CPU: by way of a GPU every step would wait for the one before.
+        """
         if self.size == 1:
             return list(numbers)
-        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        told = torch.tensor(numbers, dtype=torch.float64, device=device)
+        told = torch.tensor(numbers, dtype=torch.float64)
         dist.broadcast(told, src=0)
         return told.tolist()
 

@@ -54,10 +54,11 @@ def run_gang(job: TrainJob, tell: Callable[[TrainEvent], None]) -> Path:
     """Train with `job.ranks` processes; the folder of the finished pack.
 
     Raises:
-        TrainingError: What one rank would raise, or the gang died too often.
+        TrainingError: What one rank would raise, more ranks than GPUs, or the gang died too often.
         TrainingStopped: By a signal, with a checkpoint.
 
     """
+    _check_gpus(job.ranks)
     folder = TrainingFolder.beside(job.out)
     check_beginning(job)
     with StopRequest() as stop:
@@ -65,6 +66,16 @@ def run_gang(job: TrainJob, tell: Callable[[TrainEvent], None]) -> Path:
     if not gang.is_finished:
         stop.pass_on(stopped_sentence(gang.num_images, has_checkpoint=folder.has_checkpoint()))
     return job.out
+
+
+def _check_gpus(num_ranks: int) -> None:
+    """NCCL refuses two ranks on one GPU, but only when they meet, and in words of its own."""
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else num_ranks
+    if num_ranks > num_gpus:
+        raise TrainingError(
+            f"{num_ranks} ranks need as many GPUs, this host has {num_gpus}; with CUDA_VISIBLE_DEVICES="
+            " they train on the CPU"
+        )
 
 
 def relaunched(job: TrainJob, folder: TrainingFolder) -> TrainJob:
@@ -255,7 +266,8 @@ def run_member(
 @contextmanager
 def _group(job: TrainJob, rank: int, store: dist.Store) -> Iterator[None]:
     """The number of ranks is the job's: it is never guessed from who happens to be there."""
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    # Gradients go from GPU to GPU, what is agreed on from host to host.
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=job.ranks, timeout=_TIMEOUT)
     try:
         yield

@@ -17,6 +17,7 @@ from ganst.training.loop import TrainEvent
 from pipelines.train import train
 from pipelines.training.gang import _Gang, _listen
 from pipelines.training.stopping import StopRequest
+from tests.fake_gpu import fake_gpu
 from tests.pipelines.trainings import (
     command,
     make_job,
@@ -55,6 +56,15 @@ def test_two_ranks_train_as_one_with_twice_the_batch(folders, tmp_path: Path):
     assert len(two) == 50
     for ours, theirs in zip(two, one, strict=True):
         assert ours.losses == pytest.approx(theirs.losses, rel=1e-4, abs=1e-6), ours.step
+
+
+def test_more_ranks_than_gpus_are_refused_before_they_start(folders, tmp_path):
+    job = dataclasses.replace(make_job(folders, tmp_path), ranks=2)
+    with (
+        fake_gpu(),
+        pytest.raises(TrainingError, match="2 ranks need as many GPUs, this host has 1"),
+    ):
+        train(job)
 
 
 def test_a_gang_whose_rank_is_killed_starts_again_from_the_last_checkpoint(folders, tmp_path):

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from ganst.training.bank import ImageBank
 from ganst.training.loop import READ_EVERY, Trainer, TrainEvent
+from ganst.training.ranks import Ranks
 from ganst.training.state import capture, from_bytes, restore, to_bytes
 from ganst.training.watch import HeldBack, Watch
 from tests.fake_gpu import GPU, fake_gpu
@@ -101,3 +103,12 @@ def test_a_step_waits_for_the_gpu_to_read_the_losses_and_for_nothing_else(preset
         for _ in range(READ_EVERY - 1):
             trainer.step(0.5)
         assert not gpu.waits
+
+
+def test_what_ranks_agree_on_does_not_wait_for_the_gpu(monkeypatch):
+    told: list[torch.Tensor] = []
+    monkeypatch.setattr(dist, "broadcast", lambda numbers, **_: told.append(numbers))
+    with fake_gpu() as gpu:
+        assert Ranks(rank=1, size=2).agree(1.5, 0) == [1.5, 0]
+    assert told[0].device == CPU
+    assert not gpu.waits
