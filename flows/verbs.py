@@ -166,14 +166,14 @@ def calibrate(
 ) -> dict[str, str]:
     """Fit a style's calibration; gives its id and its file."""
     from pipelines import calibrate as calibration
-    from pipelines.styles import find_style
+    from pipelines.style_folders import pack_to_calibrate
 
     with refusing():
-        pack = find_style(style, styles_home())
         stages.check_photos(photos)
         if paintings is not None:
             stages.check_photos(paintings)
         stages.check_scheduler(compute)
+        pack = pack_to_calibrate(style, styles_home())
     with progress_shown():
         fitted = calibration.calibrate(
             pack, photos, paintings, compute, on_progress=stages.tell_listener
@@ -188,14 +188,14 @@ def calibrate(
 @stoppable
 def calibrate_clips(style: str, photos: str, compute: ComputeConfig) -> dict[str, str]:
     """Fit what is usual for a style's clips; gives the calibration of its frames and the file."""
-    from pipelines.styles import find_style
+    from pipelines.style_folders import pack_to_calibrate
     from pipelines.video.calibrate import calibrate_clips as fit
     from pipelines.video.shot_calibration import FILE
 
     with refusing():
-        pack = find_style(style, styles_home())
         stages.check_photos(photos)
         stages.check_scheduler(compute)
+        pack = pack_to_calibrate(style, styles_home())
     with progress_shown():
         fitted = fit(pack, photos, compute, on_progress=stages.tell_listener)
     return {

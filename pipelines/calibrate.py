@@ -5,15 +5,17 @@ into the pack's folder. Also `python -m pipelines.calibrate PACK PHOTOS PAINTING
 """
 
 import argparse
+import hashlib
 import logging
 import random
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+import safetensors.numpy
 from upath import UPath
 
 from ganst.models.stylepack import CALIBRATION_FILE, StylePack, load_stylepack
@@ -23,6 +25,7 @@ from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
 from ganst.scoring.place_maps import PlaceMaps
 from ganst.scoring.places import PlaceRule
 from ganst.scoring.reference import Reference, StyleReference
+from pipelines.calibration_draft import Draft, drafts_of, forget
 from pipelines.calibration_photos import (
     MAX_PIXELS,
     QUALITY,
@@ -69,6 +72,7 @@ def calibrate(
 ) -> Calibration:
     """Fit the calibration of a pack and write it to `out_path`, by default into the pack.
 
+    What was measured until it is stopped lies beside the pack, and the next call goes on from there.
     `paintings` may be None where the pack has a calibration: its style reference is kept.
 
     Raises:
@@ -79,6 +83,7 @@ def calibrate(
     calibration = fit_pack(pack, photos, paintings, compute, on_progress=on_progress)
     target = out_path or pack.path / CALIBRATION_FILE
     commit_bytes(UPath(target), calibration.to_bytes())
+    forget(drafts_of(pack, "photos"))
     return calibration
 
 
@@ -91,7 +96,7 @@ def fit_pack(
     views: int = VIEWS,
     on_progress: OnProgress | None = None,
 ) -> Calibration:
-    """Fit a pack's calibration to `views` views of each photo; nothing is written."""
+    """Fit a pack's calibration to `views` views of each photo; what is measured is kept as a draft."""
     tasks = plan_photos(list_images(open_root(photos)))
     style = _style_reference(pack, paintings)
     job = CalibrationJob(
@@ -101,11 +106,22 @@ def fit_pack(
         precisions=PRECISIONS,
         views=views,
     )
-    report = _Reporter(on_progress, len(tasks))
+    digest = hashlib.sha256(safetensors.numpy.save(style.to_arrays())).hexdigest()
+    names = [task.photo for task in tasks]
+    draft = Draft.of(drafts_of(pack, "photos"), job.photos, names, [asdict(job), digest])
+    measured = {name: MeasuredPhoto.of(facts) for name, facts in draft.measured().items()}
+    missing = [task for task in tasks if task.photo not in measured]
+    report = _Reporter(on_progress, len(missing))
     with open_client(compute) as client:
-        places = PlaceRule.fit(learn_maps(tasks, job, client))
-        reference = Reference(style=style, places=places)
-        measured = dict(_results(client, measure_photo, tasks, job, reference, report=report))
+        reference = draft.reference()
+        if reference is None:
+            places = PlaceRule.fit(learn_maps(tasks, job, client))
+            reference = Reference(style=style, places=places)
+            draft.keep_reference(reference)
+        found = _results(client, measure_photo, missing, job, reference, report=report)
+        for photo, one in found:
+            draft.keep(photo, asdict(one))
+            measured[photo] = one
     return fit_measured(measured, job, reference)
 
 

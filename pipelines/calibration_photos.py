@@ -1,8 +1,9 @@
 """A photo of a calibration, in a worker: its views stylized, some outputs spoilt, all measured."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,6 +52,12 @@ class MeasuredPhoto:
 
     normal: tuple[dict[str, float], ...]
     faulty: tuple[tuple[str, dict[str, float]], ...]
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> "MeasuredPhoto":
+        """Undo `dataclasses.asdict` and JSON."""
+        faulty = tuple((kind, row) for kind, row in facts["faulty"])
+        return cls(normal=tuple(facts["normal"]), faulty=faulty)
 
 
 def map_photo(task: PhotoTask, job: CalibrationJob) -> tuple[PlaceMaps, ...]:

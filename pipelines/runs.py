@@ -17,7 +17,7 @@ from pipelines.errors import RunConflictError, UnknownRunError
 from pipelines.facts import check_identity, create_facts, first_facts, read_facts, write_facts
 from pipelines.run_folder import RunFolder
 from pipelines.storage import folder_and_name, open_root
-from pipelines.styles import find_style
+from pipelines.style_folders import find_style, own_copy
 
 FIRST_CHECKPOINT = "final"
 _WAY_OUT = "Choose another --out, or repeat the old configuration."
@@ -98,7 +98,8 @@ def load_run(out: str, home: Path | None) -> Run:
     facts = _read_facts(folder)
     config = RunConfig.model_validate(facts["config"] | {"out": str(folder.root)})
     known = Path(facts["style_path"])
-    path = known if (known / "card.json").is_file() else find_style(config.style, home)
+    there = (known / "card.json").is_file()
+    path = own_copy(known, home) if there else find_style(config.style, home)
     pack = load_stylepack(path)
     identity = facts["identity"]
     if pack.digest != identity["style_digest"]:

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +22,7 @@ from ganst.video.motion import moving
 from ganst.video.shot import Piece, ShotStylizer, Steadiness
 from ganst.video.shot_scale import ShotScale
 from pipelines.calibrate import PRECISIONS, CalibrationInputError, list_images
+from pipelines.calibration_draft import Draft, drafts_of, forget
 from pipelines.calibration_photos import MAX_PIXELS
 from pipelines.cluster import open_client
 from pipelines.config import ComputeConfig
@@ -84,7 +85,9 @@ def calibrate_clips(
         photos=str(open_root(photos)), style_path=str(pack.path), style_digest=pack.digest
     )
     tasks = [ShotTask(number=n, photo=name) for n, name in enumerate(chosen)]
-    rows = _measure_all(tasks, job, compute, on_progress)
+    drafts = drafts_of(pack, "clips")
+    draft = Draft.of(drafts, job.photos, chosen, [asdict(job), known[1]])
+    rows = _measure_all(tasks, job, compute, draft, on_progress)
     try:
         scale = ShotScale.fit(rows)
     except ValueError as error:
@@ -92,6 +95,7 @@ def calibrate_clips(
     scope = ClipScope(style_digest=pack.digest, calibration_id=known[1], worst_quality=_QUALITY)
     made = ShotCalibration(scope=scope, scale=scale)
     commit_bytes(UPath(pack.path / FILE), made.to_bytes())
+    forget(drafts)
     return made
 
 
@@ -170,13 +174,19 @@ def _through_a_file(frames: list[Tensor], plan: ClipPlan, folder: Path) -> list[
 
 
 def _measure_all(
-    tasks: list[ShotTask], job: ShotJob, compute: ComputeConfig, on_progress: OnProgress | None
+    tasks: list[ShotTask],
+    job: ShotJob,
+    compute: ComputeConfig,
+    draft: Draft,
+    on_progress: OnProgress | None,
 ) -> list[dict[str, float]]:
+    """Rows of the photos in the order of the tasks."""
     started = time.monotonic()
-    rows: list[dict[str, float]] = []
-    rejected = 0
+    rows: dict[str, dict[str, float]] = draft.measured()
+    missing = [task for task in tasks if task.photo not in rows]
+    done = rejected = 0
     with open_client(compute) as client:
-        for task, row, error in fan_out(client, measure_shot, tasks, job):
+        for task, row, error in fan_out(client, measure_shot, missing, job):
             if error is not None and not isinstance(
                 error, UndecodableImageError | UnsupportedImageError
             ):
@@ -185,16 +195,18 @@ def _measure_all(
                 log.warning("left out %s: %s", task.photo, error)
                 rejected += 1
             else:
-                rows.append(row)
+                draft.keep(task.photo, row)
+                rows[task.photo] = row
+            done += 1
             if on_progress:
                 on_progress(
                     Progress(
                         stage="calibrate clips",
-                        done=len(rows) + rejected,
-                        total=len(tasks),
+                        done=done,
+                        total=len(missing),
                         rejected=rejected,
                         elapsed_s=time.monotonic() - started,
                         unit="shots",
                     )
                 )
-    return rows
+    return [rows[task.photo] for task in tasks if task.photo in rows]

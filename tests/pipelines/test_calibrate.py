@@ -1,19 +1,31 @@
+import dataclasses
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ganst.models.stylepack import CALIBRATION_FILE, StylePack
 from ganst.scoring.calibration import Calibration
 from ganst.scoring.faults import FAULTS
+from pipelines import calibrate as calibrate_module
 from pipelines import calibration_photos
 from pipelines.calibrate import (
     CalibrationInputError,
     calibrate,
+    fit_pack,
     list_images,
     plan_photos,
     shoots,
 )
-from pipelines.calibration_photos import CalibrationJob, measure_photo
+from pipelines.calibration_draft import Draft, drafts_of
+from pipelines.calibration_photos import (
+    CalibrationJob,
+    MeasuredPhoto,
+    PhotoTask,
+    measure_photo,
+)
 from pipelines.config import ComputeConfig
 from pipelines.errors import EmptyFolderError
 from pipelines.storage import open_root
@@ -94,3 +106,62 @@ def test_a_first_calibration_needs_paintings(tmp_path):
 def test_a_folder_without_images_is_refused(tmp_path):
     with pytest.raises(EmptyFolderError, match="holds no images"):
         list_images(open_root(str(tmp_path)))
+
+
+def count_photos(monkeypatch, *, stop_after: int | None = None) -> list[str]:
+    """The photos that are measured from now on; a signal comes after so many."""
+    measured: list[str] = []
+
+    def measure(task: PhotoTask, *args: Any) -> MeasuredPhoto:  # noqa: ANN401
+        if len(measured) == stop_after:
+            raise KeyboardInterrupt
+        measured.append(task.photo)
+        return measure_photo(task, *args)
+
+    monkeypatch.setattr(calibrate_module, "measure_photo", measure)
+    return measured
+
+
+def test_a_calibration_that_is_stopped_goes_on_and_comes_out_the_same(
+    calibrated_pack, tmp_path, monkeypatch
+):
+    pack = dataclasses.replace(calibrated_pack, path=tmp_path / "styles" / "toy")
+    shutil.copytree(calibrated_pack.path, pack.path)
+    home = calibrated_pack.path.parent
+    work = (str(home / "photos"), str(home / "paintings"), SERIAL)
+    first = count_photos(monkeypatch, stop_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        fit_pack(pack, *work, views=1)
+    assert len(first) == 3
+    learnt = count_photos(monkeypatch)
+    monkeypatch.setattr(calibrate_module, "learn_maps", None)  # its rule was kept
+    told = []
+    fitted = fit_pack(pack, *work, views=1, on_progress=told.append)
+    assert len(learnt) == told[-1].total == told[-1].done == 41
+    assert not set(first) & set(learnt)
+    assert fitted.to_bytes() == (calibrated_pack.path / CALIBRATION_FILE).read_bytes()
+
+
+def test_what_was_measured_of_other_photos_or_another_style_is_not_taken(tmp_path):
+    photos = make_scenes(tmp_path / "photos", 2)
+    names = list_images(open_root(str(photos)))
+    draft = Draft.of(tmp_path, str(photos), names, ["style"])
+    draft.keep(names[0], {"column": 0.1 + 0.2, "none": float("nan")})
+    again = Draft.of(tmp_path, str(photos), names, ["style"]).measured()
+    assert again[names[0]]["column"] == 0.1 + 0.2
+    assert Draft.of(tmp_path, str(photos), names, ["other"]).measured() == {}
+    os.utime(photos / names[1], ns=(1, 1))
+    assert Draft.of(tmp_path, str(photos), names, ["style"]).measured() == {}
+
+
+def test_a_calibration_that_is_done_leaves_no_draft(calibrated_pack, tmp_path, monkeypatch):
+    shutil.copytree(calibrated_pack.path, tmp_path / "toy")
+    kept = Calibration.from_bytes((calibrated_pack.path / CALIBRATION_FILE).read_bytes())
+
+    def fit(pack: StylePack, *_: object, **__: object) -> Calibration:
+        (drafts_of(pack, "photos") / "key").mkdir(parents=True)
+        return kept
+
+    monkeypatch.setattr(calibrate_module, "fit_pack", fit)
+    calibrate(tmp_path / "toy", "photos", None, SERIAL)
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]

@@ -6,11 +6,13 @@ import pytest
 from pydantic import ValidationError
 from upath import UPath
 
+from ganst.models.stylepack import load_stylepack
 from pipelines import runs
 from pipelines.config import ComputeConfig, RunConfig
 from pipelines.errors import RunConflictError, UnknownRunError
 from pipelines.runs import attempt_id, first_attempt_id, is_run_folder, load_run, record
 from pipelines.storage import open_root
+from pipelines.style_folders import BUNDLED, pack_to_calibrate
 from tests.pipelines.photo_folders import make_run, make_style
 
 WORK: dict[str, Any] = {
@@ -101,6 +103,15 @@ def test_a_style_that_was_retrained_is_not_taken_for_the_runs_own(tmp_path, pack
     run = make_run(tmp_path / "photos", tmp_path / "RUN", replace(pack, digest="0" * 64))
     with pytest.raises(RunConflictError, match="was made with style toy 000000000000"):
         load_run(str(run.folder.root), None)
+
+
+def test_a_run_of_a_bundled_style_is_judged_by_the_users_own_calibration(tmp_path):
+    bundled = load_stylepack(BUNDLED / "ukiyoe")
+    make_run(tmp_path / "photos", tmp_path / "RUN", bundled, style="ukiyoe")
+    home = tmp_path / "home"
+    assert load_run(str(tmp_path / "RUN"), home).pack == bundled
+    own = pack_to_calibrate("ukiyoe", home)
+    assert load_run(str(tmp_path / "RUN"), home).pack.path == own
 
 
 @pytest.mark.parametrize("photos", ["RUN", "RUN/images"])

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,9 @@ from ganst.errors import StylePackError
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import PRESETS
 from ganst.models.stylepack import StylePack, save_stylepack
+from pipelines.style_folders import StyleFolderError, own_copy, pack_to_calibrate
 from pipelines.styles import BUNDLED, StyleNotFoundError, find_style, list_styles, open_stylizer
+from tests.pipelines.photo_folders import tree
 
 
 def _pack(folder: Path) -> StylePack:
@@ -24,6 +27,34 @@ def test_the_bundled_styles_are_listed_first(tmp_path: Path):
     names = [folder.name for folder in list_styles(tmp_path)]
     bundled = sorted(folder.name for folder in BUNDLED.iterdir() if (folder / "card.json").exists())
     assert names == [*bundled, "aaa"]
+
+
+def test_a_bundled_style_is_calibrated_in_a_copy_that_counts_from_then_on(tmp_path: Path):
+    home = tmp_path / "home" / "styles"
+    target = pack_to_calibrate("vangogh", home)
+    assert target == home / "vangogh"
+    assert tree(target) == tree(BUNDLED / "vangogh")
+    assert [path.name for path in home.iterdir()] == ["vangogh"]
+    assert find_style("vangogh", home) == target == pack_to_calibrate("vangogh", home)
+    assert own_copy(BUNDLED / "vangogh", home) == target
+    assert find_style("ukiyoe", home) == BUNDLED / "ukiyoe"
+    assert find_style("vangogh", None) == BUNDLED / "vangogh"
+
+
+def test_other_weights_do_not_take_the_place_of_a_bundled_style(tmp_path: Path):
+    _pack(tmp_path / "vangogh")
+    assert find_style("vangogh", tmp_path) == BUNDLED / "vangogh"
+    with pytest.raises(StyleFolderError, match="another style than the bundled vangogh"):
+        pack_to_calibrate("vangogh", tmp_path)
+
+
+def test_a_path_is_calibrated_in_place_if_it_can_be_written_to(tmp_path: Path, monkeypatch):
+    _pack(tmp_path / "ink")
+    assert pack_to_calibrate(str(tmp_path / "ink"), tmp_path / "home") == tmp_path / "ink"
+    assert pack_to_calibrate(str(BUNDLED / "vangogh"), tmp_path) == BUNDLED / "vangogh"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StyleFolderError, match=r"ink cannot be written to\."):
+        pack_to_calibrate("ink", tmp_path)
 
 
 def test_an_unknown_style_is_answered_with_the_known_ones(tmp_path: Path):

@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import torch
 from ganst.models.stylepack import StylePack
 from ganst.scoring.calibration import CalibrationError
 from ganst.video.faults import NAMES
+from ganst.video.shot_scale import COLUMNS
 from pipelines.config import ComputeConfig
 from pipelines.correct import correct
 from pipelines.ingest import ingest
@@ -21,6 +23,7 @@ from pipelines.runs import Run
 from pipelines.score import score
 from pipelines.video import calibrate as calibrate_module
 from pipelines.video import judging
+from pipelines.video.calibrate import ShotTask
 from pipelines.video.measuring import ShotMeter
 from pipelines.video.score import score_clips
 from pipelines.video.shot_calibration import FILE, ClipScope, ShotCalibration
@@ -181,3 +184,24 @@ def test_a_calibration_comes_back_as_it_was_written(pack):
     assert ShotCalibration.from_bytes(found.to_bytes()).to_bytes() == data
     assert json.loads(data)["scope"]["style_digest"] == pack.digest
     assert isinstance(found.scope, ClipScope)
+
+
+def test_a_calibration_of_clips_that_is_stopped_goes_on(clip_pack, tmp_path, monkeypatch):
+    shutil.copytree(clip_pack.path, tmp_path / "toy")
+    photos = str(clip_pack.path.parent / "photos")
+    measured: list[str] = []
+    stop_after = [5]
+
+    def measure(task: ShotTask, _job: object) -> dict[str, float]:
+        if len(measured) in stop_after:
+            raise KeyboardInterrupt
+        measured.append(task.photo)
+        return dict.fromkeys(COLUMNS, 0.01 * task.number)
+
+    monkeypatch.setattr(calibrate_module, "measure_shot", measure)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate_module.calibrate_clips(tmp_path / "toy", photos, SERIAL)
+    stop_after.clear()
+    made = calibrate_module.calibrate_clips(tmp_path / "toy", photos, SERIAL)
+    assert len(measured) == len(set(measured)) == len(made.scale.scores) == 44
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
