@@ -134,17 +134,17 @@ def _patches(images: Tensor, size: int, samples: int, generator: torch.Generator
     """All patches, or `samples` random ones of them drawn with replacement: `[M, 3 * size * size]`."""
     num, channels, height, width = images.shape
     rows, columns = height - size + 1, width - size + 1
-    places = torch.arange(num * rows * columns, device=images.device)
+    # Few numbers, counted on the CPU: on a GPU each of these operations is a kernel of its own.
+    places = torch.arange(num * rows * columns)
     if len(places) > samples:
         places = torch.randint(len(places), (samples,), generator=generator)
-        places = places.to(images.device, non_blocking=True)
     n, y, x = places // (rows * columns), places // columns % rows, places % columns
     corners = n * channels * height * width + y * width + x
     c, dy, dx = torch.meshgrid(
-        *(torch.arange(length, device=images.device) for length in (channels, size, size)),
-        indexing="ij",
+        *(torch.arange(length) for length in (channels, size, size)), indexing="ij"
     )
     inside = (c * height * width + dy * width + dx).flatten()
+    corners, inside = (part.to(images.device, non_blocking=True) for part in (corners, inside))
     return images.flatten()[corners[:, None] + inside]
 
 
