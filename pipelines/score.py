@@ -1,7 +1,8 @@
 """Score: one row per output, with every column and a verdict, committed to RUN/attempts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, first_params, recor
 from pipelines.schema import CATALOG, attempts_schema
 from pipelines.shards import Items, Shard, ShardCount, joined, plan_rows, run_shards, summarize
 from pipelines.storage import open_root
+from pipelines.style_folders import notes_on_copies
 from pipelines.stylize import one_thread, read_source
 from pipelines.stylized import read_stylized
 from pipelines.video.signature import VIDEO
@@ -74,7 +76,9 @@ def score(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = Non
     )
     after = attempt_keys(run.folder) if plan.shards else before
     done = pc.sum(pc.is_in(joined(outputs), value_set=joined(after))).as_py() or 0
-    return summarize(plan, failed, committed=done, rejected=0)
+    home = Path(run.config.home) if run.config.home else None
+    summary = summarize(plan, failed, committed=done, rejected=0)
+    return replace(summary, notes=notes_on_copies(run.pack.path, home))
 
 
 def plan_outputs(run: Run) -> pa.Table:

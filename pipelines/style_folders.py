@@ -40,6 +40,16 @@ def own_copy(pack: Path, home: Path | None) -> Path:
     return copied if _digest_of(copied) == _digest_of(pack) else pack
 
 
+def notes_on_copies(pack: Path, home: Path | None) -> tuple[str, ...]:
+    """What a person should know whose own copy of a bundled style does not count any more."""
+    if home is None or pack.parent != BUNDLED or not (home / pack.name).exists():
+        return ()
+    return (
+        f"{home / pack.name} has other weights than the bundled {pack.name} and its calibration does not count:"
+        " remove it, and calibrate again",
+    )
+
+
 def pack_to_calibrate(style: str, home: Path) -> Path:
     """The folder that a calibration of `style` is written to; a bundled one by name is copied to `home`.
 
@@ -61,7 +71,7 @@ def pack_to_calibrate(style: str, home: Path) -> Path:
 def _copied(pack: Path, target: Path) -> Path:
     if target.exists():
         raise StyleFolderError(
-            f"{target} is another style than the bundled {pack.name}: rename it first."
+            f"{target} has other weights than the bundled {pack.name}: remove or rename it first."
         )
     home = target.parent
     home.mkdir(parents=True, exist_ok=True)

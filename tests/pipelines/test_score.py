@@ -8,6 +8,7 @@ from PIL import Image, ImageFilter
 from ganst.models.stylepack import CALIBRATION_FILE, StylePack, load_stylepack
 from ganst.scoring.calibration import CalibrationError
 from ganst.scoring.columns import COLUMN_NAMES
+from pipelines import style_folders
 from pipelines.attempts import read_attempts
 from pipelines.config import ComputeConfig
 from pipelines.ingest import ingest
@@ -15,7 +16,7 @@ from pipelines.pairs import match_pairs
 from pipelines.runs import Run
 from pipelines.score import score, score_pairs
 from pipelines.stylize import stylize
-from tests.pipelines.photo_folders import make_run, tree
+from tests.pipelines.photo_folders import make_run, make_style, tree
 from tests.pipelines.scenes import make_scenes, scene
 
 SERIAL = ComputeConfig(workers=0)
@@ -55,6 +56,15 @@ def test_scoring_twice_does_nothing_the_second_time(tmp_path, calibrated_pack):
     summary = score(run, SERIAL)
     assert (summary.done, summary.skipped) == (0, 2)
     assert tree(Path(str(run.folder.attempts))) == before
+
+
+def test_a_calibration_of_ones_own_that_does_not_count_is_a_note(
+    tmp_path, calibrated_pack, monkeypatch
+):
+    monkeypatch.setattr(style_folders, "BUNDLED", calibrated_pack.path.parent)
+    make_style(tmp_path / "home")
+    run = stylized_run(tmp_path, calibrated_pack, 1, home=str(tmp_path / "home"))
+    assert "toy has other weights than the bundled toy" in "".join(score(run, SERIAL).notes)
 
 
 def test_the_cut_into_shards_does_not_change_a_row(tmp_path, calibrated_pack):

@@ -7,7 +7,12 @@ from ganst.errors import StylePackError
 from ganst.models.generator import ResnetGenerator
 from ganst.models.presets import PRESETS
 from ganst.models.stylepack import StylePack, save_stylepack
-from pipelines.style_folders import StyleFolderError, own_copy, pack_to_calibrate
+from pipelines.style_folders import (
+    StyleFolderError,
+    notes_on_copies,
+    own_copy,
+    pack_to_calibrate,
+)
 from pipelines.styles import BUNDLED, StyleNotFoundError, find_style, list_styles, open_stylizer
 from tests.pipelines.photo_folders import tree
 
@@ -44,8 +49,12 @@ def test_a_bundled_style_is_calibrated_in_a_copy_that_counts_from_then_on(tmp_pa
 def test_other_weights_do_not_take_the_place_of_a_bundled_style(tmp_path: Path):
     _pack(tmp_path / "vangogh")
     assert find_style("vangogh", tmp_path) == BUNDLED / "vangogh"
-    with pytest.raises(StyleFolderError, match="another style than the bundled vangogh"):
+    with pytest.raises(StyleFolderError, match="other weights than the bundled vangogh"):
         pack_to_calibrate("vangogh", tmp_path)
+    (note,) = notes_on_copies(BUNDLED / "vangogh", tmp_path)
+    assert note.startswith(f"{tmp_path / 'vangogh'} has other weights")
+    assert notes_on_copies(BUNDLED / "ukiyoe", tmp_path) == ()
+    assert notes_on_copies(tmp_path / "vangogh", tmp_path) == ()
 
 
 def test_a_path_is_calibrated_in_place_if_it_can_be_written_to(tmp_path: Path, monkeypatch):
