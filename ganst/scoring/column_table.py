@@ -36,7 +36,7 @@ a_periodic_nat ; high ; 0.3 ; log power ratio ; no grid ; a regular grid
 a_flat_nat ; high ; 0.5 ; log share of flat blocks ; no flat areas ; flat areas
 a_blank_nat ; high ; 0.5 ; log flat x dE ; no blank areas ; a blank area
 a_residual ; both ; 0.1 ; log rms dE ; colours too regular ; colours unrelated to the photo
-a_clip ; high ; 0.5 ; log share of pixels ; no clipping ; clipped to black or white
+a_clip ; high ; 1.5 ; log share of pixels ; no clipping ; clipped to black or white
 a_sharp_nat ; both ; 0.1 ; log ratio of bands ; blurred ; too sharp
 a_noise_nat ; both ; 0.1 ; log |Laplacian| ; smoothed ; noisy
 a_seam ; high ; 0.1 ; log standard errors ; no seam ; a straight seam
