@@ -122,6 +122,8 @@ def count_photos(monkeypatch, *, stop_after: int | None = None) -> list[str]:
     return measured
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_calibration_that_is_stopped_goes_on_and_comes_out_the_same(
     calibrated_pack, tmp_path, monkeypatch
 ):

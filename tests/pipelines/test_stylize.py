@@ -76,6 +76,8 @@ def test_every_good_photo_of_the_odd_folder_is_delivered_under_its_name_and_size
         assert output.format == source.format
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("gpu")
 def test_a_gpu_delivers_the_odd_folder_as_a_cpu_does(tmp_path, pack):
     """In one process: a worker of its own would not have the GPU that is not there."""

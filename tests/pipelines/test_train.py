@@ -37,6 +37,8 @@ def test_training_leaves_a_pack_whose_card_tells_what_it_was_made_of(folders, tm
     assert pack.card["training"]["finished"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("gpu")
 def test_a_training_on_a_gpu_is_resumed_there_and_leaves_a_pack_for_any_machine(folders, tmp_path):
     job = make_job(folders, tmp_path)
