@@ -5,7 +5,6 @@ into the pack's folder. Also `python -m pipelines.calibrate PACK PHOTOS PAINTING
 """
 
 import argparse
-import hashlib
 import logging
 import random
 import re
@@ -20,6 +19,7 @@ from upath import UPath
 
 from ganst.models.stylepack import CALIBRATION_FILE, StylePack, load_stylepack
 from ganst.scoring.calibration import Calibration, Scope, known_style
+from ganst.scoring.calibration_file import id_of
 from ganst.scoring.canonical import UnsupportedImageError
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
 from ganst.scoring.place_maps import PlaceMaps
@@ -106,7 +106,7 @@ def fit_pack(
         precisions=PRECISIONS,
         views=views,
     )
-    digest = hashlib.sha256(safetensors.numpy.save(style.to_arrays())).hexdigest()
+    digest = id_of(safetensors.numpy.save(style.to_arrays()))
     names = [task.photo for task in tasks]
     draft = Draft.of(drafts_of(pack, "photos"), job.photos, names, [asdict(job), digest])
     measured = {name: MeasuredPhoto.of(facts) for name, facts in draft.measured().items()}

@@ -19,6 +19,7 @@ from upath import UPath
 
 from ganst import __version__
 from ganst.models.stylepack import StylePack
+from ganst.scoring.calibration_file import id_of
 from ganst.scoring.columns import SCORER_VERSION
 from ganst.scoring.reference import Reference
 from pipelines.listing import list_files
@@ -56,7 +57,7 @@ class Draft:
             if file.source in used
         ]
         key = json.dumps([__version__, SCORER_VERSION, folder, seen, *made_of])
-        return cls(drafts / hashlib.sha256(key.encode()).hexdigest()[:16])
+        return cls(drafts / id_of(key.encode()))
 
     def reference(self) -> Reference | None:
         """What photos have been measured by; None: it is not known yet."""
@@ -75,7 +76,7 @@ class Draft:
 
     def keep(self, photo: str, measured: Any) -> None:  # noqa: ANN401  JSON values
         """Add a photo; floats come back with the same bits."""
-        name = f"{hashlib.sha256(photo.encode()).hexdigest()[:32]}.json"
+        name = f"{hashlib.sha256(photo.encode()).hexdigest()}.json"
         facts = {"photo": photo, "measured": measured}
         commit_bytes(UPath(self._photos / name), json.dumps(facts).encode())
 

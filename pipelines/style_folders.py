@@ -36,7 +36,9 @@ def list_styles(home: Path | None) -> list[Path]:
 
 def own_copy(pack: Path, home: Path | None) -> Path:
     """The copy in `home` of a bundled pack, which may have another calibration; else the pack itself."""
-    copied = home / pack.name if home is not None and pack.parent == BUNDLED else pack
+    if home is None or pack.parent != BUNDLED:
+        return pack
+    copied = home / pack.name
     return copied if _digest_of(copied) == _digest_of(pack) else pack
 
 
