@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ganst.scoring.calibration import JUDGED, MEMBERS, SCALE
-from ganst.scoring.detector import bounded, standing_out
+from ganst.scoring.detector import bounded
 from ganst.scoring.measuring import measure, measure_quickly
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ class Bench:
         members = np.array([i for i, column in enumerate(JUDGED) if self._may_tell(column, found)])
         zeros = dict.fromkeys((column.name for column in JUDGED), 0.0)
         residuals = self.calibration.residuals(zeros | dict(sources) | found)[None]
-        distance = self.calibration.detector.distance(residuals, members)[0]
-        least = np.array([distance, standing_out(residuals[:, members])[0], 0.0])
+        least = self.calibration.detector.at_least(residuals, members)[0]
         return self.calibration.anomaly(sources, least) > anomaly
 
     def _may_tell(self, column: Column, found: Mapping[str, float]) -> bool:

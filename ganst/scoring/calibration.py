@@ -131,7 +131,7 @@ class Calibration:
         )
 
     def anomaly(self, columns: Mapping[str, float], deviations: np.ndarray) -> float:
-        """The score of deviations `[3]`, given what the photo is like."""
+        """The score of deviations `[W]`, given what the photo is like."""
         about = self.detector.about(_sources(columns))
         return float(self.sizes.unusual(about, deviations[None])[0])
 

@@ -16,9 +16,9 @@ from ganst.scoring.columns import COLUMNS, SCORER_VERSION
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LAYOUT = 6
+LAYOUT = 7
 # Older files that are read, and judge as they did: layout and scorer version.
-_WITHOUT_SIZES, _WITHOUT_METRIC = (4, "5"), (5, "6")
+_WITHOUT_SIZES, _WITHOUT_METRIC, _WITHOUT_FILTERS = (4, "5"), (5, "6"), (6, "6")
 
 
 class CalibrationError(ValueError):
@@ -59,10 +59,13 @@ def _upgraded(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A file of an older layout as one of this; what is none is left as it is."""
     version = (header.get("layout"), header.get("scorer_version"))
-    if version not in (_WITHOUT_SIZES, _WITHOUT_METRIC):
+    if version not in (_WITHOUT_SIZES, _WITHOUT_METRIC, _WITHOUT_FILTERS):
         return header, arrays
-    features = 2 * sum(column.family != "source" for column in COLUMNS)
-    added = {"namer.growth": np.zeros(1), "namer.metric": np.eye(features, dtype=np.float32)}
+    judged = sum(column.family != "source" for column in COLUMNS)
+    added = {"detector.filters": np.zeros((0, judged))}
+    if version != _WITHOUT_FILTERS:
+        metric = np.eye(2 * judged, dtype=np.float32)
+        added |= {"namer.growth": np.zeros(1), "namer.metric": metric}
     if version == _WITHOUT_SIZES and "sizes" in arrays and "scores" in arrays:
         added |= _with_sizes(arrays)
     return header | {"layout": LAYOUT, "scorer_version": SCORER_VERSION}, arrays | added

@@ -6,15 +6,16 @@ score depends on the frozen calibration only, never on the other images of a cal
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganst.scoring.fault_filters import fit_filters, matched
 from ganst.scoring.rank_scale import RankScale
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # Unseen photos of other kinds lie out there; cutting at 2 called their outputs unexpected.
 _SOURCE_LIMIT = 4.0
@@ -39,6 +40,7 @@ class Detector:
     precision: np.ndarray  # [D, D] of the residuals divided by spread
     signs: np.ndarray  # [D]: +1 high is bad, -1 low is bad, 0 both
     source_precision: np.ndarray  # [X, X] of the source scores
+    filters: np.ndarray  # [F, D]: the ways of known faults; [0, D] where none are known
     source_limit: float = _SOURCE_LIMIT  # beyond it the ridge does not extrapolate
     _marginal: dict[bytes, np.ndarray] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -64,7 +66,12 @@ class Detector:
             precision=precision,
             signs=floors.signs,
             source_precision=shrunk_precision(known),
+            filters=np.zeros((0, len(floors.signs))),
         )
+
+    def taught(self, residuals: np.ndarray, kinds: Sequence[str]) -> Detector:
+        """The same, that also looks for faults like those with residuals `[n, D]`, of `kinds` `[n]`."""
+        return replace(self, filters=fit_filters(residuals, kinds, self.precision))
 
     def about(self, sources: np.ndarray) -> np.ndarray:
         """What photos `[m, X]` are like, and how odd they are: `[m, 4 + 2 X]`.
@@ -105,19 +112,31 @@ class Detector:
         return self._marginal[key]
 
     def deviations(self, residuals: np.ndarray) -> np.ndarray:
-        """Three ways in which `[m, D]` may be unusual, `[m, 3]`, each a sum of squares.
+        """Four ways in which `[m, D]` may be unusual, `[m, 4]`, each a sum of squares.
 
-        All columns together (Mahalanobis); the six that stand out most, each on its own; and the
-        three that stand out most given all others. A fault in one place moves few columns far, which
-        the sum over all of them drowns in the scatter of the rest.
+        All columns together (Mahalanobis); the six that stand out most, each on its own; the three
+        that stand out most given all others; and the likeness to known faults. A fault in one place
+        moves few columns far, and a mild one of a known kind many of them a little: the sum over all
+        drowns both in the scatter of the rest. Where no faults are known there are three.
         """
         given_others = residuals @ self.precision / np.sqrt(np.diag(self.precision))
-        parts = (
+        parts = [
             self.distance(residuals),
-            standing_out(residuals),
+            _largest(residuals, _STANDING_OUT),
             _largest(given_others, _GIVEN_OTHERS),
-        )
+        ]
+        if len(self.filters):
+            parts.append(matched(residuals, self.filters))
         return np.column_stack(parts)
+
+    def at_least(self, residuals: np.ndarray, members: np.ndarray) -> np.ndarray:
+        """What the deviations come to when `[m, D]` is known in the columns `members` alone: `[m, 4]`.
+
+        Those of all columns are never less.
+        """
+        known = (self.distance(residuals, members), _largest(residuals[:, members], _STANDING_OUT))
+        unknown = np.zeros((len(residuals), 1 + (len(self.filters) > 0)))
+        return np.column_stack([*known, unknown])
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Name every array, for a safetensors file."""
@@ -129,6 +148,7 @@ class Detector:
             "precision": self.precision,
             "signs": self.signs,
             "source_precision": self.source_precision,
+            "filters": self.filters,
             "source_limit": np.array([self.source_limit]),
         }
 
@@ -143,6 +163,7 @@ class Detector:
             precision=arrays["precision"],
             signs=arrays["signs"],
             source_precision=arrays["source_precision"],
+            filters=arrays["filters"],
             source_limit=float(arrays["source_limit"][0]),
         )
 
@@ -160,7 +181,7 @@ class Floors:
 class UsualSizes:
     """How large each of the deviations is among good outputs of photos like this one.
 
-    `weights` `[4 + 2 X, 3]` of their logarithms, `spread` `[3]` of those. Odd photos have odd outputs;
+    `weights` `[4 + 2 X, W]` of the logarithms of W deviations, `spread` `[W]` of those. Odd photos have odd outputs;
     with one size for all, they set the threshold for everyday ones (locally weighted conformal
     scores, arXiv:1604.04173). With one spread, the deviation that scatters most would set it.
     """
@@ -170,7 +191,7 @@ class UsualSizes:
 
     @classmethod
     def fit(cls, about: np.ndarray, deviations: np.ndarray) -> UsualSizes:
-        """Fit `[n, 3]` of normal outputs, left out of the fit, of photos that are like `[n, 4 + 2 X]`.
+        """Fit `[n, W]` of normal outputs, left out of the fit, of photos that are like `[n, 4 + 2 X]`.
 
         One in ten is larger.
         """
@@ -183,9 +204,9 @@ class UsualSizes:
         return cls(weights=weights, spread=np.maximum(high - low, _TINY))
 
     def unusual(self, about: np.ndarray, deviations: np.ndarray) -> np.ndarray:
-        """The anomaly score `[m]`: the largest of the deviations `[m, 3]`, each over its size.
+        """The anomaly score `[m]`: the largest of the deviations `[m, W]`, each over its size.
 
-        Their logarithms are brought to one spread before, the mean of the three.
+        Their logarithms are brought to one spread before, the mean of all.
         """
         over = (np.log(deviations + _TINY) - about @ self.weights) / self.spread
         return np.exp(over.max(axis=1) * self.spread.mean())
@@ -211,14 +232,6 @@ def ridge(features: np.ndarray, targets: np.ndarray, strength: float) -> np.ndar
     penalty = np.full(features.shape[1], strength)
     penalty[0] = 0.0
     return np.linalg.solve(features.T @ features + np.diag(penalty), features.T @ targets)
-
-
-def standing_out(residuals: np.ndarray) -> np.ndarray:
-    """What the columns that stand out most in each row of `[m, D]` come to: `[m]`.
-
-    Of some of the columns it is never more than of all.
-    """
-    return _largest(residuals, _STANDING_OUT)
 
 
 def _largest(residuals: np.ndarray, count: int) -> np.ndarray:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MIN_PHOTOS = 40
 _FOLDS = 10
 _TRIMMED_SHARE = 0.02
-_WAYS = 3  # in which an output may deviate
+_WAYS = 4  # in which an output may deviate
 _ABOUT = 2 * len(SOURCE_NAMES) + 4
 
 
@@ -63,12 +63,13 @@ def fit_calibration(
     if len(photos) < MIN_PHOTOS:
         raise ValueError(f"calibration needs at least {MIN_PHOTOS} photos, got {len(photos)}")
     sources, outputs = _arrays(normal.columns)
-    first = _cross_fit(sources, outputs, normal.groups, np.ones(len(sources), dtype=bool))
+    known = _Known.of(faults)
+    first = _cross_fit(sources, outputs, normal.groups, known, np.ones(len(sources), dtype=bool))
     kept = first[:, 0] <= np.quantile(first[:, 0], 1 - _TRIMMED_SHARE)
-    scores = _cross_fit(sources, outputs, normal.groups, kept)
+    scores = _cross_fit(sources, outputs, normal.groups, known, kept)
     cuts = np.cumsum([_WAYS, _ABOUT, 1, len(FAMILIES)])
     deviations, about, unlike, families, residuals = np.split(scores, cuts, axis=1)
-    detector = Detector.fit(sources[kept], outputs[kept], FLOORS)
+    detector = known.teach(Detector.fit(sources[kept], outputs[kept], FLOORS))
     return Calibration(
         scope=scope,
         reference=reference,
@@ -87,7 +88,7 @@ def fit_calibration(
         },
         limits=np.quantile(residuals, [0.01, 0.99], axis=0),
         namer=Namer.fit(
-            detector.residuals(*_arrays(faults.columns)), faults.reasons, faults.groups
+            detector.residuals(known.sources, known.outputs), faults.reasons, faults.groups
         ),
         facts={
             "photos": len(photos),
@@ -108,17 +109,45 @@ def _left_out(about: np.ndarray, deviations: np.ndarray, groups: Sequence[str]) 
     return cross_fit(groups, _FOLDS, score)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """`FaultRows` as arrays: `sources` `[n, X]`, `outputs` `[n, D]`, the others `[n]`."""
+
+    sources: np.ndarray
+    outputs: np.ndarray
+    reasons: np.ndarray
+    groups: np.ndarray
+
+    @classmethod
+    def of(cls, faults: FaultRows) -> _Known:
+        sources, outputs = _arrays(faults.columns)
+        reasons, groups = np.array(faults.reasons), np.array(faults.groups)
+        return cls(sources=sources, outputs=outputs, reasons=reasons, groups=groups)
+
+    def teach(self, detector: Detector, without: Sequence[str] = ()) -> Detector:
+        """Teach the faults; those of photos of some groups only where there are no others."""
+        taken = ~np.isin(self.groups, without)
+        taken |= not taken.any()
+        residuals = detector.residuals(self.sources[taken], self.outputs[taken])
+        return detector.taught(residuals, self.reasons[taken].tolist())
+
+
 def _cross_fit(
-    sources: np.ndarray, outputs: np.ndarray, groups: Sequence[str], kept: np.ndarray
+    sources: np.ndarray,
+    outputs: np.ndarray,
+    groups: Sequence[str],
+    known: _Known,
+    kept: np.ndarray,
 ) -> np.ndarray:
     """Deviations, what the photos are like, source and family scores and residuals of every row.
 
-    `[n, 3 + (4 + 2 X) + 1 + 5 + D]`; fits `kept` only.
+    `[n, 4 + (4 + 2 X) + 1 + 5 + D]`; fits `kept` only.
     """
 
     def score(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
         train = train[kept[train]]
         detector = Detector.fit(sources[train], outputs[train], FLOORS)
+        detector = known.teach(detector, without=[groups[index] for index in held_out])
         residuals = detector.residuals(sources[held_out], outputs[held_out])
         blocks = [detector.distance(residuals, MEMBERS[family]) for family in FAMILIES]
         photos = sources[held_out]

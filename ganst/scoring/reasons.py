@@ -1,6 +1,6 @@
 """Words for what went wrong: a small classifier that may say "unknown", and the columns themselves.
 
-Detection never looks at faults; naming does. The column with the largest residual names the fault
+Whether an output is flagged is not asked here. The column with the largest residual names the fault
 in only a third of the cases, a small network over all of them in nineteen of twenty.
 """
 

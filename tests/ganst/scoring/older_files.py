@@ -1,6 +1,7 @@
 """Calibrations as files of older layouts had them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,29 @@ from safetensors.numpy import save
 
 from ganst.scoring.calibration import SOURCE_NAMES, Calibration
 from ganst.scoring.calibration_file import parse
+from ganst.scoring.detector import UsualSizes
+
+
+def without_filters(calibration: Calibration) -> Calibration:
+    """What a calibration was before detectors were taught faults."""
+    sizes, detector = calibration.sizes, calibration.detector
+    weights = np.ascontiguousarray(sizes.weights[:, :3])  # memory order changes the last bit
+    three = UsualSizes(weights=weights, spread=sizes.spread[:3])
+    return replace(
+        calibration, sizes=three, detector=replace(detector, filters=detector.filters[:0])
+    )
+
+
+def of_layout_6(calibration: Calibration) -> bytes:
+    """The file that layout 6 had of a calibration."""
+    header, arrays = parse(without_filters(calibration).to_bytes())
+    del arrays["detector.filters"]
+    return _file(header | {"layout": 6}, arrays)
 
 
 def of_before(calibration: Calibration) -> bytes:
     """The file that layout 5 had of a calibration."""
-    header, arrays = parse(calibration.to_bytes())
+    header, arrays = parse(of_layout_6(calibration))
     del arrays["namer.growth"], arrays["namer.metric"]
     return _file(header | {"layout": 5}, arrays)
 

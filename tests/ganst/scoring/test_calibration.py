@@ -18,7 +18,12 @@ from ganst.scoring.canonical import blur
 from ganst.scoring.conformal import SizedScores, p_value
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
 from ganst.scoring.measuring import measure
-from tests.ganst.scoring.older_files import of_before, of_long_before
+from tests.ganst.scoring.older_files import (
+    of_before,
+    of_layout_6,
+    of_long_before,
+    without_filters,
+)
 
 NUM_PHOTOS = 48  # of the stand-in
 
@@ -59,8 +64,20 @@ def test_a_calibration_of_another_scorer_version_is_refused(stand_in):
         Calibration.from_bytes(old)
 
 
-def test_a_namer_of_before_measures_distances_as_it_did(stand_in):
+def test_a_detector_that_was_taught_no_faults_judges_as_it_did(stand_in):
     calibration = stand_in.calibration
+    old = Calibration.from_bytes(of_layout_6(calibration))
+    columns = stand_in.columns(5, calibration.reference)
+    judged = old.judge(columns, "key")
+    assert judged == without_filters(calibration).judge(columns, "key")
+    residuals = old.residuals(columns)[None]
+    assert old.detector.deviations(residuals).shape == (1, 3)
+    assert calibration.detector.deviations(residuals).shape == (1, 4)
+    assert Calibration.from_bytes(old.to_bytes()).judge(columns, "key") == judged
+
+
+def test_a_namer_of_before_measures_distances_as_it_did(stand_in):
+    calibration = without_filters(stand_in.calibration)
     old = Calibration.from_bytes(of_before(calibration))
     namer = replace(calibration.namer, growth=0.0, metric=np.eye(2 * len(JUDGED)))
     columns = stand_in.columns(5, calibration.reference)
@@ -69,7 +86,7 @@ def test_a_namer_of_before_measures_distances_as_it_did(stand_in):
 
 
 def test_a_calibration_of_the_version_before_judges_as_it_did(stand_in):
-    calibration = stand_in.calibration
+    calibration = without_filters(stand_in.calibration)
     old = Calibration.from_bytes(of_long_before(calibration))
     columns = stand_in.columns(5, calibration.reference)
     sources = np.array([[columns[name] for name in SOURCE_NAMES]])
