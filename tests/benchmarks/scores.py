@@ -113,6 +113,7 @@ def report(results: tables.Results, title: str) -> None:
         frames = [tables.by_kind(results, s, group) for s in (tables.MILD, tables.STRONG)]
         for frame in (*frames, tables.by_detector(results, group)):
             print(f"\n{group}\n{frame.to_string(index=False, float_format='%.3f')}")
+    print(f"\n{tables.by_teaching(results).to_string(index=False, float_format='%.3f')}")
     print(f"\n{tables.benign_lines(results).to_string(index=False, float_format='%.3f')}")
     print("", *tables.summary(results), sep="\n")
 

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image, ImageEnhance
 from sklearn.metrics import roc_auc_score
 
 from tests.benchmarks import photos
-from tests.benchmarks.scoring import cases, metrics, splits
+from tests.benchmarks.scoring import cases, metrics, splits, tables
+from tests.benchmarks.scoring.detectors import Scored
 
 _HERE = Path(__file__).parent / "scoring"
 _DEMO = Path(__file__).parents[2] / "pipelines" / "demo"
@@ -101,6 +103,19 @@ def test_drawn_rankings_lie_around_the_one_of_all_photos():
     low, high = metrics.interval(drawn)
     assert low < metrics.auroc(clean, faulty) < high
     assert 0.05 < high - low < 0.35
+
+
+def test_kinds_that_calibrations_are_taught_are_told_from_those_they_have_never_seen():
+    kinds = ["clean", "blur", "noise", "halo", "ripple"]
+    group = ["clean", "fault", "fault", "fault", "unlisted"]
+    rows = pd.DataFrame({"kind": kinds, "group": group, "severity": [0, *4 * [tables.MILD]]})
+    scores, p = np.array([1.0, 2.0, 0.5, 3.0, 0.5]), np.array([0.5, 0.01, 0.5, 0.04, 0.5])
+    scored = {tables.SHIPPED: Scored(scores=scores, reference=scores)}
+    results = tables.Results(rows=rows, scored=scored, shipped_p=p, reasons=np.full(5, "unknown"))
+    found = tables.by_teaching(results).set_index("kinds")
+    assert found["AUROC"].to_dict() == {"taught": 0.5, "listed, not taught": 1.0, "unlisted": 0.0}
+    assert found["TPR@1%"].tolist() == [0.5, 0.0, 0.0]
+    assert found["TPR@5%"].tolist() == [0.5, 1.0, 0.0]
 
 
 def test_rows_measured_against_other_paintings_or_places_are_not_taken_from_the_cache(tmp_path):

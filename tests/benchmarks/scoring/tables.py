@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from ganst.scoring.faults import FAULTS
 from tests.benchmarks.scoring import metrics
 from tests.benchmarks.scoring.cases import REASONS, UNGRADED
 from tests.benchmarks.scoring.detectors import OURS, Scored
@@ -89,6 +90,18 @@ def by_detector(results: Results, group: str = "fault", seed: int = 0) -> pd.Dat
     return pd.DataFrame(lines)
 
 
+def by_teaching(results: Results) -> pd.DataFrame:
+    """Means over the kinds that calibrations are taught, and over those that they have never seen."""
+    found = pd.concat(
+        by_kind(results, severity, group).assign(kinds=lambda rows, g=group: _taught(rows, g))
+        for group in ("fault", "unlisted")
+        for severity in (MILD, STRONG)
+        if results.faults(severity, group)
+    )
+    shown = ["AUROC", *(f"TPR@{alpha:.0%}" for alpha in ALPHAS)]
+    return found.groupby(["kinds", "severity"], sort=False)[shown].mean().reset_index()
+
+
 def summary(results: Results, seed: int = 0) -> list[str]:
     """Each target beside what was reached, in one line each."""
     photos, clean = results.rows["photo"].to_numpy(), results.is_clean()
@@ -136,6 +149,11 @@ def benign_lines(results: Results) -> pd.DataFrame:
 _UNSEEN = "same, source unseen"
 
 
+def _taught(rows: pd.DataFrame, group: str) -> pd.Series:
+    others = "unlisted" if group == "unlisted" else "listed, not taught"
+    return rows["kind"].isin(list(FAULTS)).map({True: "taught", False: others})
+
+
 def _reasons_right(results: Results, severity: float) -> str:
     """Of flagged outputs with a kind that the namer was taught, and with one that it was not."""
     flagged = results.p(SHIPPED) <= 0.05
@@ -144,7 +162,7 @@ def _reasons_right(results: Results, severity: float) -> str:
         hits = [
             np.isin(results.reasons[mask & flagged], REASONS[kind])
             for kind, mask in results.faults(severity)
-            if kind in REASONS and (len(REASONS[kind]) == 1 and kind in REASONS[kind]) == taught
+            if kind in REASONS and (kind in FAULTS) == taught
         ]
         shares.append(np.concatenate(hits).mean() if hits else np.nan)
     return f"{shares[0]:.1%} of taught kinds, {shares[1]:.1%} of others"
