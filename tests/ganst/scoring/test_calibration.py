@@ -16,6 +16,7 @@ from ganst.scoring.calibration import (
 )
 from ganst.scoring.canonical import blur
 from ganst.scoring.conformal import SizedScores, p_value
+from ganst.scoring.detector import Detector
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
 from ganst.scoring.measuring import measure
 from tests.ganst.scoring.older_files import (
@@ -233,3 +234,29 @@ def test_too_few_photos_are_refused(stand_in):
             stand_in.calibration.reference,
             stand_in.calibration.scope,
         )
+
+
+def test_reference_scores_come_from_detectors_that_know_no_fault_of_the_photo(
+    stand_in, monkeypatch
+):
+    taught = Detector.taught
+    seen: list[set[str]] = []
+
+    def watched(detector: Detector, residuals: np.ndarray, kinds: list[str]) -> Detector:
+        seen.append(set(kinds))
+        return taught(detector, residuals, kinds)
+
+    monkeypatch.setattr(Detector, "taught", watched)
+    rows = [stand_in.columns(index, stand_in.calibration.reference) for index in range(4)]
+    groups = [f"photo{index % 40}" for index in range(160)]
+    normal = NormalRows(columns=[rows[i % 4] for i in range(160)], photos=groups, groups=groups)
+    # A kind of its own in each group: what a detector was taught tells whose faults it knows.
+    names = sorted(set(groups))
+    faults = FaultRows(columns=[rows[0]] * 40, reasons=names, groups=names)
+    scope, reference = stand_in.calibration.scope, stand_in.calibration.reference
+    fit_calibration(normal, faults, reference, scope)
+    *crossed, last = seen
+    assert last == set(names)
+    for fitting in (crossed[:10], crossed[10:]):
+        left_out = [last - kinds for kinds in fitting]
+        assert sorted(name for one in left_out for name in one) == names
