@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ganst.correction.acceptance import Verdict, try_candidate
-from ganst.correction.bench import Bench, Parent
+from ganst.correction.bench import Bench, Parent, Rendering
 from ganst.correction.ladder import parameters
 from ganst.correction.strategies import MEGAPIXEL, NotApplicableError, Rerun, Restyling, Subject
 from ganst.scoring.calibration import Judgement
@@ -99,7 +99,7 @@ def try_ladder(
     compared = cache(lambda: read_pairs(image.others[:_COMPARED], job, folder))
     good = cache(lambda: compared() + read_pairs(image.others[_COMPARED:], job, folder))
     subject = Subject(source=photo.pixels, flagged=parent.pixels, good=good)
-    rendering = None if image.damaged else _columns_of(image.row)
+    rendering = None if image.damaged else _rendering(image.row, parent)
     for index, (key, strategy) in enumerate(image.steps):
         try:
             candidate = _make(strategy, subject, photo, image.row["output"], job)
@@ -108,7 +108,7 @@ def try_ladder(
             bench = replace(bench, restored=restored, rendering=rendering)
             verdict = try_candidate(photo.pixels, candidate.pixels, parent, siblings, bench)
             if isinstance(strategy, Rerun):
-                rendering = verdict.columns
+                rendering = Rendering(columns=verdict.columns, pixels=candidate.pixels)
         except (UnstylizableImageError, UnsupportedImageError, NotApplicableError) as error:
             yield Tried(row=_refused_row(image, index, str(error)))
             continue
@@ -119,9 +119,11 @@ def try_ladder(
         yield Tried(row=row, candidate=candidate, promise=_promise(image, parent, verdict))
 
 
-def _columns_of(row: Row) -> dict[str, float] | None:
-    """What was measured of an output, if it could be."""
-    return {name: row[name] for name in COLUMN_NAMES} if row["score_status"] == "scored" else None
+def _rendering(row: Row, flagged: Parent) -> Rendering | None:
+    """A first output that nothing has happened to, if it could be measured."""
+    if row["score_status"] != "scored":
+        return None
+    return Rendering(columns={name: row[name] for name in COLUMN_NAMES}, pixels=flagged.pixels)
 
 
 def _promise(image: FlaggedImage, parent: Parent, verdict: Verdict) -> tuple[bool, float] | None:

@@ -17,6 +17,7 @@ from ganst.correction.likeness import (
     close_to_the_photo,
     closer_than_the_networks,
     decoys,
+    detail_given_back,
     in_the_photos_colours,
 )
 from ganst.scoring.calibration import FAMILIES
@@ -91,7 +92,7 @@ def try_candidate(
         or _not_normal(judgement, counted, bench, tried)
         or _not_usual_in_the_run(columns, bench)
         or _loses_a_family(judgement, parent.judgement, bench)
-        or _closer_than_the_networks(columns, bench)
+        or _closer_than_the_networks(source, candidate, columns, bench)
         or _not_steady(source, candidate, counted, parent, bench, tried)
         or _beaten_by_a_decoy(source, candidate, columns, counted, bench)
     )
@@ -187,12 +188,18 @@ def _not_usual_in_the_run(columns: Mapping[str, float], bench: Bench) -> str | N
     return f"it stands out among the outputs of this run: p relative to them {p:.3f}"
 
 
-def _closer_than_the_networks(columns: Mapping[str, float], bench: Bench) -> str | None:
-    if bench.rendering is None:
+def _closer_than_the_networks(
+    source: Tensor, candidate: Tensor, columns: Mapping[str, float], bench: Bench
+) -> str | None:
+    known = bench.rendering
+    if known is None:
         return None
-    judged = bench.calibration.judge(bench.rendering, bench.key)
+    judged = bench.calibration.judge(known.columns, bench.key)
     is_sound = judged.p_anomaly > bench.alpha
-    return closer_than_the_networks(columns, bench.rendering, bench.calibration, is_sound=is_sound)
+    told = closer_than_the_networks(columns, known.columns, bench.calibration, is_sound=is_sound)
+    if told or known.pixels is None:
+        return told
+    return detail_given_back(source, candidate, known.pixels, () if is_sound else bench.others)
 
 
 def _loses_a_family(judgement: Judgement, parent: Judgement | None, bench: Bench) -> str | None:

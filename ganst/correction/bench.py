@@ -31,6 +31,14 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What the network makes of the photo: its columns, and uint8 `[3, H, W]` where it can be read."""
+
+    columns: Mapping[str, float]
+    pixels: Tensor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """What a candidate is tried with.
 
@@ -39,7 +47,7 @@ class Bench:
     families of columns that made the candidate, which therefore prove nothing. `run_scale`: what
     is usual in this run, where its photos are unlike those calibrated on. `restored`: the candidate has
     the very bytes that the network first gave, which were damaged since: nothing was chosen.
-    `rendering`: columns of what the network makes of the photo, where they are known.
+    `rendering`: what the network makes of the photo, where that is known.
     """
 
     calibration: Calibration
@@ -50,7 +58,7 @@ class Bench:
     ignored: tuple[str, ...] = ()
     run_scale: RunScale | None = None
     restored: bool = False
-    rendering: Mapping[str, float] | None = None
+    rendering: Rendering | None = None
 
     def judge(self, columns: Mapping[str, float]) -> Judgement:
         """A judgement in which the ignored columns have no say; all others count for more."""

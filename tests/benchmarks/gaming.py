@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ganst.correction import acceptance
 from ganst.correction.acceptance import Verdict, try_candidate
-from ganst.correction.bench import Bench, Parent
+from ganst.correction.bench import Bench, Parent, Rendering
 from ganst.models.stylepack import load_stylepack
 from ganst.scoring.calibration import Calibration
 from ganst.scoring.faults import FAULTS, Case
@@ -94,18 +94,18 @@ def describe(candidate: Tensor, photo: Tensor, output: Tensor) -> str:
 
 def _places(
     calibration: Calibration, photo: Tensor, output: Tensor, donor: Tensor, seed: int
-) -> Iterator[tuple[Parent, Columns]]:
+) -> Iterator[tuple[Parent, Rendering]]:
     """What is to be replaced, and what the network makes of the photo."""
     sound = measure(photo, output, calibration.reference)
     for flagged in (255 - output, photo):
-        yield _parent(calibration, photo, flagged), sound
+        yield _parent(calibration, photo, flagged), Rendering(columns=sound, pixels=output)
     for kind in ("noise", "exposure"):  # of the network itself
         rng = torch.Generator().manual_seed(seed)
         case = Case(source=photo, output=output, donor=donor, generator=rng)
         faulty = FAULTS[kind](case, 4.0)
         yield (
             _parent(calibration, photo, faulty),
-            measure(photo, faulty, calibration.reference),
+            Rendering(columns=measure(photo, faulty, calibration.reference), pixels=faulty),
         )
 
 
@@ -119,7 +119,7 @@ def _offer(
     photo: Tensor,
     candidate: Tensor,
     parent: Parent,
-    rendering: Columns,
+    rendering: Rendering,
     others: Sequence[tuple[Tensor, Tensor]],
 ) -> Verdict:
     bench = Bench(

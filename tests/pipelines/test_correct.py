@@ -480,7 +480,8 @@ def test_only_the_very_bytes_that_the_network_gave_count_as_restored(damaged_run
     real = candidates.try_candidate
 
     def seen(source, candidate, parent, siblings, bench) -> Verdict:
-        told.append((bench.restored, bench.rendering is not None))
+        known = bench.rendering and bench.rendering.pixels
+        told.append((bench.restored, known is not None))
         refused = replace(bench, alpha=1.0)  # so that the whole ladder is tried
         return real(source, candidate, parent, siblings, refused)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ganst.correction.acceptance import Verdict, try_candidate
-from ganst.correction.bench import Bench, Parent
+from ganst.correction.bench import Bench, Parent, Rendering
 from ganst.correction.colours import transport_colours
 from ganst.correction.ladder import STRATEGIES, ladder
 from ganst.correction.strategies import (
@@ -166,7 +166,9 @@ def _offer(
         recompress=as_delivered,
         key=fault.kind,
         ignored=ignored,
-        rendering=measure(fault.source, rendering, calibration.reference),
+        rendering=Rendering(
+            columns=measure(fault.source, rendering, calibration.reference), pixels=rendering
+        ),
         restored=fault.where == "file" and torch.equal(candidate, fault.twin),
     )
     return try_candidate(fault.source, candidate, parent, siblings, bench)

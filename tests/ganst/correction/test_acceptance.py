@@ -13,7 +13,7 @@ from ganst.correction.acceptance import (
     benign_copies,
     try_candidate,
 )
-from ganst.correction.bench import Bench, Parent
+from ganst.correction.bench import Bench, Parent, Rendering
 from ganst.correction.likeness import (
     another_photos,
     chroma_share,
@@ -66,7 +66,9 @@ def try_it(stand_in):
             restored=restored,
             rendering=None
             if rendering is None
-            else measure(photo, rendering, calibration.reference),
+            else Rendering(
+                columns=measure(photo, rendering, calibration.reference), pixels=rendering
+            ),
         )
         return try_candidate(photo, candidate, parent, siblings, bench)
 
@@ -476,3 +478,25 @@ def test_the_flagged_output_once_more_does_not_count_as_a_try(stand_in, try_it, 
     for siblings in ((), (flagged,), (flagged, output.flip(2)), (output.flip(2), output.flip(1))):
         try_it(GOOD, output, flagged, siblings)
     assert asked == [1, 1, 2, 3]
+
+
+def test_a_blend_that_was_nudged_until_its_scores_are_usual_is_refused_beside_a_rendering(
+    stand_in, try_it, monkeypatch
+):
+    photo, output = stand_in.pair(GOOD)
+    told = []
+    monkeypatch.setattr(
+        acceptance,
+        "detail_given_back",
+        lambda *given: told.append(given) or "too close to the photo: 50% is back",
+    )
+    verdict = try_it(GOOD, output, 255 - output, rendering=output)
+    assert verdict.reason == "too close to the photo: 50% is back"
+    noisy = to_pixels(output.float() + 60 * torch.randn(output.shape))
+    assert not try_it(GOOD, output, noisy, rendering=noisy).accepted
+    (_, _, sound, nobody), (source, candidate, unsound, others) = told
+    assert torch.equal(sound, output)
+    assert torch.equal(unsound, noisy)
+    assert torch.equal(source, photo)
+    assert torch.equal(candidate, output)
+    assert (len(nobody), len(others)) == (0, 1)

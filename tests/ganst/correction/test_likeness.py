@@ -1,0 +1,85 @@
+"""How much of the photo's detail is in an output; the other guards are tested with `try_candidate`."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganst.correction.likeness import detail_given_back, detail_kept
+from ganst.scoring.canonical import blur
+
+
+def to_pixels(image: Tensor) -> Tensor:
+    return image.round().clamp(0, 255).to(torch.uint8)
+
+
+def noise(like: Tensor, amplitude: float, seed: int = 0) -> Tensor:
+    return amplitude * torch.randn(like.shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def photo() -> Tensor:
+    """Coloured detail between the limits, so that nothing is clipped."""
+    rough = noise(torch.empty(3, 128, 160), 60.0)
+    return to_pixels(128 + rough.clamp(-70, 70))
+
+
+@pytest.fixture
+def output(photo) -> Tensor:
+    """Strokes of its own on the photo's coarse light, and a fifth of its detail."""
+    detail = photo.float() - blur(photo.float(), 1.5)
+    strokes = blur(noise(photo, 120.0, seed=1), 1.5)
+    colours = torch.tensor([25.0, 0.0, -25.0])[:, None, None]
+    return to_pixels(128 + 0.2 * detail + strokes + colours)
+
+
+def blend(photo: Tensor, output: Tensor, share: float) -> Tensor:
+    return to_pixels(torch.lerp(output.float(), photo.float(), share))
+
+
+def test_the_photo_has_all_of_its_detail_and_its_negative_less_than_none(photo):
+    assert detail_kept(photo, photo) == pytest.approx(1.0)
+    assert detail_kept(photo, 255 - photo) == pytest.approx(-1.0)
+    assert detail_kept(photo, torch.full_like(photo, 90)) == 0.0
+    assert detail_kept(torch.full_like(photo, 90), photo) == 0.0
+
+
+def test_a_blend_has_its_share_of_it_and_noise_over_it_changes_nothing(photo, output):
+    plain = blend(photo, output, 0.5)
+    expected = 0.5 + 0.5 * detail_kept(photo, output)
+    assert detail_kept(photo, plain) == pytest.approx(expected, abs=0.01)
+    nudged = to_pixels(plain.float() + noise(photo, 15.0, seed=2))
+    assert detail_kept(photo, nudged) == pytest.approx(expected, abs=0.03)
+
+
+@pytest.mark.parametrize(("share", "is_refused"), [(0.0, False), (0.2, False), (0.5, True)])
+def test_a_blend_with_the_photo_is_refused_however_it_was_nudged(photo, output, share, is_refused):
+    candidate = blend(photo, output, share)
+    nudged = to_pixels(candidate.float() + noise(photo, 12.0, seed=2))
+    for one in (candidate, nudged):
+        told = detail_given_back(photo, one, output)
+        assert (told is not None) == is_refused
+        assert not is_refused or "of the detail that the network takes out of it is back" in str(
+            told
+        )
+
+
+def test_edges_given_back_in_light_alone_are_no_blend(photo, output):
+    light = photo.float().mean(dim=0, keepdim=True)
+    candidate = to_pixels(output.float() + 0.7 * (light - blur(light, 2.0)))
+    assert detail_kept(photo, candidate) > detail_kept(photo, output) + 0.4
+    assert detail_given_back(photo, candidate, output) is None
+    colourful = to_pixels(torch.lerp(candidate.float(), photo.float(), 0.4))
+    assert detail_given_back(photo, colourful, output) is not None
+
+
+def test_beside_a_faulty_rendering_what_other_outputs_keep_is_usual(photo, output):
+    rich = blend(photo, output, 0.4)
+    blank = torch.full_like(photo, 128)
+    assert detail_given_back(photo, rich, blank) is not None
+    assert detail_given_back(photo, rich, blank, [(photo, rich)]) is None
+    assert detail_given_back(photo, blend(photo, rich, 0.5), blank, [(photo, rich)]) is not None
+
+
+def test_where_the_network_takes_nothing_out_nothing_can_be_given_back(photo):
+    close = to_pixels(128 + 0.97 * (photo.float() - 128))
+    assert detail_given_back(photo, photo, close) is None
