@@ -55,6 +55,7 @@ _OF_THE_LEAST = 0.5  # of what good outputs of the run have: a style may have fe
 _MOST_GIVEN_BACK = 0.35
 _LEAST_TAKEN = 0.1  # of detail that is all but kept no share can be told
 _COLOURS_KEPT = 0.2  # of the way from the photo's colours to the network's
+_LEAST_CHANGE = 1.0  # levels of colour; by less nothing is told of greys
 _TINY = 1e-6
 _THUMB = 16  # cells a side
 _ALIKE = 0.95  # correlation of thumbnails from which two outputs count as one picture
@@ -216,14 +217,15 @@ def _finest(image: Tensor) -> Tensor:
 
 
 def _is_of_light(source: Tensor, candidate: Tensor, rendering: Tensor) -> bool:
-    """Whether `candidate` has the colours of `rendering`, as far as those are not the photo's own."""
-    photo, mine, networks = (_chroma(image) for image in (source, candidate, rendering))
-    return bool((mine - networks).norm() <= _COLOURS_KEPT * (photo - networks).norm())
+    """Whether `candidate` has the colours of `rendering`; not where those are the photo's own."""
+    photo, mine, networks = (_chroma(canonical(one)) for one in (source, candidate, rendering))
+    changed, off = (float(one.sub(networks).square().mean().sqrt()) for one in (photo, mine))
+    return changed > _LEAST_CHANGE and off < _COLOURS_KEPT * changed
 
 
 def _chroma(image: Tensor) -> Tensor:
     colours = image.float() - 255 * native_light(image)
-    return blur(colours, 2.0)  # wider than the subsampling of a JPEG
+    return blur(colours, 2.0)  # wider than what JPEG leaves of colours
 
 
 def _thumbnail(image: Tensor) -> Tensor:

@@ -72,6 +72,16 @@ def test_edges_given_back_in_light_alone_are_no_blend(photo, output):
     assert detail_given_back(photo, colourful, output) is not None
 
 
+def test_where_there_are_no_colours_to_tell_by_a_blend_is_refused(photo, output):
+    grey, painted = (
+        to_pixels(image.float().mean(dim=0, keepdim=True).expand(3, -1, -1))
+        for image in (photo, output)
+    )
+    assert detail_given_back(grey, blend(grey, painted, 0.5), painted) is not None
+    assert detail_given_back(grey, blend(grey, output, 0.5), output) is not None
+    assert detail_given_back(grey, painted, painted) is None
+
+
 def test_beside_a_faulty_rendering_what_other_outputs_keep_is_usual(photo, output):
     rich = blend(photo, output, 0.4)
     blank = torch.full_like(photo, 128)
