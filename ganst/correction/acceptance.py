@@ -19,6 +19,8 @@ from ganst.correction.likeness import (
     decoys,
     detail_given_back,
     in_the_photos_colours,
+    photo_in_one_place,
+    shows_in_one_place,
 )
 from ganst.scoring.calibration import FAMILIES
 from ganst.scoring.canonical import open_canvas
@@ -199,7 +201,14 @@ def _closer_than_the_networks(
     told = closer_than_the_networks(columns, known.columns, bench.calibration, is_sound=is_sound)
     if told or known.pixels is None:
         return told
-    return detail_given_back(source, candidate, known.pixels, () if is_sound else bench.others)
+    in_one_place = (
+        photo_in_one_place(source, candidate, known.pixels)
+        if is_sound
+        else shows_in_one_place(columns, bench.calibration)
+    )
+    return in_one_place or detail_given_back(
+        source, candidate, known.pixels, () if is_sound else bench.others
+    )
 
 
 def _loses_a_family(judgement: Judgement, parent: Judgement | None, bench: Bench) -> str | None:

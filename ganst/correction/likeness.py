@@ -56,6 +56,10 @@ _MOST_GIVEN_BACK = 0.35
 _LEAST_TAKEN = 0.1  # of detail that is all but kept no share can be told
 _COLOURS_KEPT = 0.2  # of the way from the photo's colours to the network's
 _LEAST_CHANGE = 1.0  # levels of colour; by less nothing is told of greys
+# A quarter of either side is a place. Of the change that the network makes of the photo there, good candidates
+# of 24 photos by either style had 0.30 and more in every place, those with the photo pasted in 0.17 and less.
+_PLACE, _MOST_UNCHANGED = 4, 0.22
+_NO_CHANGE = 1.0  # levels: where the network changes no more, nothing is told
 _TINY = 1e-6
 _THUMB = 16  # cells a side
 _ALIKE = 0.95  # correlation of thumbnails from which two outputs count as one picture
@@ -165,6 +169,28 @@ def detail_given_back(
     return f"too close to the photo: {share:.0%} of the detail that the network takes out of it is back"
 
 
+def photo_in_one_place(source: Tensor, candidate: Tensor, rendering: Tensor) -> str | None:
+    """Say so where a place of the photo is all but unchanged that the network changes.
+
+    Uint8 `[3, H, W]` all. The means that other guards look at have three quarters of a good output in them.
+    """
+    photo = canonical(source).float()
+    mine, networks = (_change_by_place(photo, one) for one in (candidate, rendering))
+    least = float(((mine + _NO_CHANGE) / (networks + _NO_CHANGE)).min())
+    if least > _MOST_UNCHANGED:
+        return None
+    return f"the photo shows in one place: changed by {least:.0%} of what the network changes there"
+
+
+def shows_in_one_place(columns: Mapping[str, float], calibration: Calibration) -> str | None:
+    """The same where the network's own output is faulty: by what outputs of the calibration have."""
+    index = _INDEX["l_photo"]
+    found, limit = calibration.residuals(columns)[index], calibration.limits[1, index]
+    if found <= limit:
+        return None
+    return f"the photo shows in one place: {found:+.1f} σ, limit {limit:+.1f} σ"
+
+
 def in_the_photos_colours(
     source: Tensor, candidate: Tensor, others: Sequence[tuple[Tensor, Tensor]]
 ) -> str | None:
@@ -209,6 +235,12 @@ def another_photos(
         if alike >= _ALIKE and alike > correlation(thumb, photo) and not one_scene:
             return f"it is another photo's output: thumbnails correlate by {alike:.2f}"
     return None
+
+
+def _change_by_place(photo: Tensor, output: Tensor) -> Tensor:
+    change = (canonical(output).float() - photo).abs().mean(dim=0)[None, None]
+    sides = [max(1, length // _PLACE) for length in change.shape[2:]]
+    return F.avg_pool2d(change, sides, stride=[max(1, side // 3) for side in sides])
 
 
 def _finest(image: Tensor) -> Tensor:

@@ -64,8 +64,8 @@ def fit_calibration(
         raise ValueError(f"calibration needs at least {MIN_PHOTOS} photos, got {len(photos)}")
     sources, outputs = _arrays(normal.columns)
     known = _Known.of(faults)
-    first = _cross_fit(sources, outputs, normal.groups, known, np.ones(len(sources), dtype=bool))
-    kept = first[:, 0] <= np.quantile(first[:, 0], 1 - _TRIMMED_SHARE)
+    far = _distances(sources, outputs, normal.groups)
+    kept = far <= np.quantile(far, 1 - _TRIMMED_SHARE)
     scores = _cross_fit(sources, outputs, normal.groups, known, kept)
     cuts = np.cumsum([_WAYS, _ABOUT, 1, len(FAMILIES)])
     deviations, about, unlike, families, residuals = np.split(scores, cuts, axis=1)
@@ -97,6 +97,16 @@ def fit_calibration(
             "trimmed": int((~kept).sum()),
         },
     )
+
+
+def _distances(sources: np.ndarray, outputs: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """Of every row, by a detector that was fitted without its group, `[n]`."""
+
+    def score(train: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+        detector = Detector.fit(sources[train], outputs[train], FLOORS)
+        return detector.distance(detector.residuals(sources[held_out], outputs[held_out]))
+
+    return cross_fit(groups, _FOLDS, score)
 
 
 def _left_out(about: np.ndarray, deviations: np.ndarray, groups: Sequence[str]) -> np.ndarray:

@@ -500,3 +500,22 @@ def test_a_blend_that_was_nudged_until_its_scores_are_usual_is_refused_beside_a_
     assert torch.equal(source, photo)
     assert torch.equal(candidate, output)
     assert (len(nobody), len(others)) == (0, 1)
+
+
+def test_the_photo_left_in_the_middle_is_refused_beside_a_sound_and_a_faulty_rendering(
+    stand_in, try_it, monkeypatch
+):
+    photo, output = stand_in.pair(GOOD)
+    rows, cols = (slice(length // 4, 3 * length // 4) for length in photo.shape[1:])
+    candidate = output.clone()
+    candidate[:, rows, cols] = photo[:, rows, cols]
+    # As if no other rule saw it: in a plain sky none does.
+    for name in ("_not_normal", "_loses_a_family", "closer_than_the_networks"):
+        monkeypatch.setattr(acceptance, name, lambda *_given, **_named: None)
+    monkeypatch.setattr(acceptance, "close_to_the_photo", lambda *_given: None)
+    verdict = try_it(GOOD, candidate, 255 - output, rendering=output)
+    assert verdict.reason.startswith("the photo shows in one place: changed by")
+    noisy = to_pixels(output.float() + 60 * torch.randn(output.shape))
+    verdict = try_it(GOOD, candidate, noisy, rendering=noisy)
+    assert "σ, limit" in verdict.reason
+    assert verdict.reason.startswith("the photo shows in one place")

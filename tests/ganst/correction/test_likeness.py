@@ -1,10 +1,10 @@
-"""How much of the photo's detail is in an output; the other guards are tested with `try_candidate`."""
+"""How much of the photo is in an output; the other guards are tested with `try_candidate`."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from ganst.correction.likeness import detail_given_back, detail_kept
+from ganst.correction.likeness import detail_given_back, detail_kept, photo_in_one_place
 from ganst.scoring.canonical import blur
 
 
@@ -93,3 +93,33 @@ def test_beside_a_faulty_rendering_what_other_outputs_keep_is_usual(photo, outpu
 def test_where_the_network_takes_nothing_out_nothing_can_be_given_back(photo):
     close = to_pixels(128 + 0.97 * (photo.float() - 128))
     assert detail_given_back(photo, photo, close) is None
+
+
+def pasted(photo: Tensor, output: Tensor, share: float, top: float = 0.3) -> Tensor:
+    """The output with `share` of either side of the photo left in it."""
+    height, width = (round(share * length) for length in photo.shape[1:])
+    row, col = (round(top * length) for length in photo.shape[1:])
+    image = output.clone()
+    image[:, row : row + height, col : col + width] = photo[
+        :, row : row + height, col : col + width
+    ]
+    return image
+
+
+@pytest.mark.parametrize("top", [0.0, 0.3, 0.5])
+def test_the_photo_left_in_one_place_is_seen_wherever_it_is(photo, output, top):
+    told = photo_in_one_place(photo, pasted(photo, output, 0.5, top), output)
+    assert "changed by" in str(told)
+    slightly = to_pixels(pasted(photo, output, 0.5, top).float() + noise(photo, 3.0, seed=2))
+    assert photo_in_one_place(photo, slightly, output) is not None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5])
+def test_what_is_changed_alike_everywhere_shows_the_photo_in_no_place(photo, output, share):
+    assert photo_in_one_place(photo, blend(photo, output, share), output) is None
+
+
+def test_a_place_that_the_network_leaves_as_it_is_may_stay_so(photo, output):
+    kept = pasted(photo, output, 0.5)
+    assert photo_in_one_place(photo, kept, kept) is None
+    assert photo_in_one_place(photo, photo, photo) is None
