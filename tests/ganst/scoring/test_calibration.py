@@ -259,3 +259,9 @@ def test_reference_scores_come_from_detectors_that_know_no_fault_of_the_photo(
     assert last == set(names)
     left_out = [last - kinds for kinds in crossed]
     assert sorted(name for one in left_out for name in one) == names
+
+
+def test_the_oddest_in_fifty_of_the_normal_outputs_are_left_out_of_the_fit(stand_in):
+    facts = stand_in.calibration.facts
+    assert facts["trimmed"] == pytest.approx(0.02 * facts["views"], abs=1)
+    assert facts["trimmed"] > 0
