@@ -96,12 +96,9 @@ def chroma_share(source: Tensor, candidate: Tensor) -> float:
 def close_to_the_photo(columns: Mapping[str, float], calibration: Calibration) -> str | None:
     """Say which column is beyond what outputs of the calibration have; None where none is."""
     residuals = calibration.residuals(columns)
-    for name, sign in _GUARDS:
-        index = _INDEX[name]
-        limit = calibration.limits[1 if sign > 0 else 0, index]
-        if sign * (residuals[index] - limit) > _GUARD_SLACK:
-            return f"too close to the photo: {name} {residuals[index]:+.1f} σ, limit {limit:+.1f} σ"
-    return None
+    found = (_beyond(name, sign, residuals, calibration, _GUARD_SLACK) for name, sign in _GUARDS)
+    told = next((one for one in found if one), None)
+    return told and f"too close to the photo: {told}"
 
 
 def closeness(columns: Mapping[str, float], calibration: Calibration) -> float:
@@ -184,11 +181,8 @@ def photo_in_one_place(source: Tensor, candidate: Tensor, rendering: Tensor) -> 
 
 def shows_in_one_place(columns: Mapping[str, float], calibration: Calibration) -> str | None:
     """The same where the network's own output is faulty: by what outputs of the calibration have."""
-    index = _INDEX["l_photo"]
-    found, limit = calibration.residuals(columns)[index], calibration.limits[1, index]
-    if found <= limit:
-        return None
-    return f"the photo shows in one place: {found:+.1f} σ, limit {limit:+.1f} σ"
+    told = _beyond("l_photo", +1, calibration.residuals(columns), calibration)
+    return told and f"the photo shows in one place: {told}"
 
 
 def in_the_photos_colours(
@@ -234,6 +228,17 @@ def another_photos(
         one_scene = correlation(photo, _thumbnail(other_photo)) >= _ALIKE
         if alike >= _ALIKE and alike > correlation(thumb, photo) and not one_scene:
             return f"it is another photo's output: thumbnails correlate by {alike:.2f}"
+    return None
+
+
+def _beyond(
+    name: str, sign: int, residuals: np.ndarray, calibration: Calibration, slack: float = 0.0
+) -> str | None:
+    """Say how far out a column is, where not one in a hundred outputs of the calibration is as far."""
+    index = _INDEX[name]
+    found, limit = residuals[index], calibration.limits[1 if sign > 0 else 0, index]
+    if sign * (found - limit) > slack:
+        return f"{name} {found:+.1f} σ, limit {limit:+.1f} σ"
     return None
 
 

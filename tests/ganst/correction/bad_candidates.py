@@ -73,12 +73,26 @@ def blends(photo: Tensor, output: Tensor) -> Iterator[Tensor]:
         coarse_in, coarse_out = blur(photo.float(), sigma), blur(output.float(), sigma)
         yield to_pixels(photo.float() - coarse_in + coarse_out)
         yield to_pixels(output.float() - coarse_out + coarse_in)
-    yield from (_pasted(output, photo, share) for share in (0.5, 0.7))
+    yield from (pasted(output, photo, share) for share in (0.5, 0.7))
     for dim in (1, 2):
         half = photo.shape[dim] // 2
         for a, b in ((photo, output), (output, photo)):
             pieces = (a.narrow(dim, 0, half), b.narrow(dim, half, b.shape[dim] - half))
             yield torch.cat(pieces, dim=dim)
+
+
+def pasted(output: Tensor, photo: Tensor, share: float, start: float | None = None) -> Tensor:
+    """The output with the photo left in it, `share` of either side from `start` on, else in the middle."""
+    height, width = photo.shape[1:]
+    tall, wide = round(share * height), round(share * width)
+    top, left = (
+        (whole - part) // 2 if start is None else round(start * whole)
+        for whole, part in ((height, tall), (width, wide))
+    )
+    image = output.clone()
+    inside = (slice(None), slice(top, top + tall), slice(left, left + wide))
+    image[inside] = photo[inside]
+    return image
 
 
 def degraded(output: Tensor) -> Iterator[Tensor]:
@@ -141,17 +155,6 @@ def _grid(image: Tensor, period: int) -> Tensor:
     grid = torch.zeros_like(image)
     grid[:, ::period] = 1
     return grid
-
-
-def _pasted(output: Tensor, photo: Tensor, share: float) -> Tensor:
-    """The output with the photo left in the middle, `share` of either side."""
-    height, width = photo.shape[1:]
-    tall, wide = round(share * height), round(share * width)
-    top, left = (height - tall) // 2, (width - wide) // 2
-    pasted = output.clone()
-    inside = (slice(None), slice(top, top + tall), slice(left, left + wide))
-    pasted[inside] = photo[inside]
-    return pasted
 
 
 def _in_blocks(image: Tensor, factor: int) -> Tensor:

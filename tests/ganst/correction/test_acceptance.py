@@ -28,6 +28,7 @@ from ganst.scoring.canonical import blur, open_canvas
 from ganst.scoring.measuring import measure
 from ganst.scoring.reference import Reference
 from ganst.scoring.relative import RunScale
+from tests.ganst.correction.bad_candidates import pasted
 from tests.ganst.stand_in import requantised
 
 GOOD = 0  # a pair whose output is nowhere near a limit
@@ -506,9 +507,7 @@ def test_the_photo_left_in_the_middle_is_refused_beside_a_sound_and_a_faulty_ren
     stand_in, try_it, monkeypatch
 ):
     photo, output = stand_in.pair(GOOD)
-    rows, cols = (slice(length // 4, 3 * length // 4) for length in photo.shape[1:])
-    candidate = output.clone()
-    candidate[:, rows, cols] = photo[:, rows, cols]
+    candidate = pasted(output, photo, 0.5)
     # As if no other rule saw it: in a plain sky none does.
     for name in ("_not_normal", "_loses_a_family", "closer_than_the_networks"):
         monkeypatch.setattr(acceptance, name, lambda *_given, **_named: None)

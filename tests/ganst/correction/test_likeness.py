@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ganst.correction.likeness import detail_given_back, detail_kept, photo_in_one_place
 from ganst.scoring.canonical import blur
+from tests.ganst.correction.bad_candidates import pasted
 
 
 def to_pixels(image: Tensor) -> Tensor:
@@ -95,24 +96,13 @@ def test_where_the_network_takes_nothing_out_nothing_can_be_given_back(photo):
     assert detail_given_back(photo, photo, close) is None
 
 
-def pasted(photo: Tensor, output: Tensor, share: float, top: float = 0.3) -> Tensor:
-    """The output with `share` of either side of the photo left in it."""
-    height, width = (round(share * length) for length in photo.shape[1:])
-    row, col = (round(top * length) for length in photo.shape[1:])
-    image = output.clone()
-    image[:, row : row + height, col : col + width] = photo[
-        :, row : row + height, col : col + width
-    ]
-    return image
-
-
 @pytest.mark.parametrize(
-    ("share", "top"), [(0.5, 0.0), (0.5, 0.3), (0.5, 0.5), (0.35, 0.15), (0.35, 0.6)]
+    ("share", "start"), [(0.5, 0.0), (0.5, 0.3), (0.5, 0.5), (0.35, 0.15), (0.35, 0.6)]
 )
-def test_the_photo_left_in_one_place_is_seen_wherever_it_is(photo, output, share, top):
-    told = photo_in_one_place(photo, pasted(photo, output, share, top), output)
+def test_the_photo_left_in_one_place_is_seen_wherever_it_is(photo, output, share, start):
+    told = photo_in_one_place(photo, pasted(output, photo, share, start), output)
     assert "changed by" in str(told)
-    slightly = to_pixels(pasted(photo, output, share, top).float() + noise(photo, 3.0, seed=2))
+    slightly = to_pixels(pasted(output, photo, share, start).float() + noise(photo, 3.0, seed=2))
     assert photo_in_one_place(photo, slightly, output) is not None
 
 
@@ -122,6 +112,6 @@ def test_what_is_changed_alike_everywhere_shows_the_photo_in_no_place(photo, out
 
 
 def test_a_place_that_the_network_leaves_as_it_is_may_stay_so(photo, output):
-    kept = pasted(photo, output, 0.5)
+    kept = pasted(output, photo, 0.5)
     assert photo_in_one_place(photo, kept, kept) is None
     assert photo_in_one_place(photo, photo, photo) is None
