@@ -112,9 +112,10 @@ class Stylizer:
 
     def to_input(self, padded: Tensor) -> Tensor:
         """Uint8 `[N, 3, H, W]` -> model images on the device, in its precision."""
-        return to_model(padded.to(self.device), self.dtype).contiguous(
-            memory_format=torch.channels_last
-        )
+        images = to_model(padded.to(self.device), self.dtype)
+        if self.device.type == "cpu":  # the network lays them out as it copies them
+            return images
+        return images.contiguous(memory_format=torch.channels_last)
 
     def finish(self, shown: "Shown", styled: Tensor) -> Tensor:
         """The output of what the network made: margins cut off, as dark as its photo, as strong as is wanted."""

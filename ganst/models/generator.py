@@ -12,8 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganst.models.copies import shuffled, unshuffled
-from ganst.models.layers import BlurDown, Border, Conv, Norm, ResidualBlock, conv2d, make_norm
+from ganst.models.copies import layout_of, shuffled, unshuffled
+from ganst.models.layers import (
+    BlurDown,
+    Border,
+    Conv,
+    Norm,
+    ResidualBlock,
+    conv2d,
+    make_norm,
+    mirrored_pixels,
+)
 
 LOWPASS_FACTOR = 8  # pixels a side of the cells that the skip averages over
 LOWPASS_GAIN = 1.5
@@ -94,6 +103,10 @@ class ResnetGenerator(nn.Module):
         self.blocks = nn.ModuleList(_block(config, widths[-1]) for _ in range(config.num_blocks))
         self.ups = nn.ModuleList(_up(config, *pair) for pair in pairwise(reversed(widths)))
         self.head = Conv(conv2d(config.width, colours, config.stem_kernel))
+        self._room = mirrored_pixels(self.stem)
+        downs = [layer for down in self.downs for layer in down.children()]
+        _give_room([self.stem, *downs, *self.blocks])
+        _give_room([*(self.ups or self.blocks)[-1:], self.head])
 
     def forward(self, images: Tensor) -> Tensor:
         """`[N, 3, H, W]` in [-1, 1], sides multiples of the stride -> the same shape and range."""
@@ -151,7 +164,8 @@ class ResnetGenerator(nn.Module):
         return [*widths, widths[-1], widths[-1]]
 
     def _encode(self, images: Tensor) -> Iterator[Tensor]:
-        x = unshuffled(images, self.config.shuffle)
+        layout = layout_of(next(self.stem.parameters()))
+        x = unshuffled(images, self.config.shuffle, layout, room=self._room)
         for layer in [self.stem, *self.downs, *self.blocks]:
             x = layer(x)
             yield x
@@ -194,6 +208,13 @@ def _up(config: GeneratorConfig, wide: int, narrow: int) -> Conv:
     else:
         conv = conv2d(wide, narrow, 3, border=config.border)
     return Conv(conv, make_norm(config.norm, narrow), nn.ReLU())
+
+
+def _give_room(layers: list[nn.Module]) -> None:
+    """Let each write its result where the next one finds the mirrored border around it."""
+    for layer, behind in pairwise(layers):
+        if isinstance(layer, Conv | ResidualBlock):
+            layer.give_room(mirrored_pixels(behind))
 
 
 def _off_mean(channels: Tensor, num: int) -> Tensor:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganst.models.backward import convolve, reflect_pad
+from ganst.models.copies import framed, is_inference_on_cpu, layout_of
 
 Norm = Literal["instance", "affine", "none"]
 Border = Literal["reflect", "zero"]
@@ -63,6 +64,8 @@ class ReflectConv(nn.Conv2d):
 class Conv(nn.Module):
     """A convolution, its norm and its activation; without these two it is a head."""
 
+    room = 0  # pixels around the result that the next layer mirrors it into: see `copies.framed`
+
     def __init__(
         self,
         conv: nn.Conv2d | nn.ConvTranspose2d,
@@ -76,21 +79,47 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C_in, H, W]` -> `[N, C_out, H', W']`, as the convolution has it."""
-        return self.activation(self.norm(self.conv(x)))
+        y = self.norm(self.conv(x))
+        if self.room and is_inference_on_cpu(y):
+            return torch.clamp_min(y, 0, out=_framed_like(y, self.room))
+        return self.activation(y)
+
+    def give_room(self, pixels: int) -> None:
+        """In inference on a CPU a ReLU then writes its result where a frame fits around it."""
+        self.room = pixels if isinstance(self.activation, nn.ReLU) else 0
 
 
 class ResidualBlock(nn.Module):
     """`x + norm(conv(relu(norm(conv(x)))))`, no activation behind the sum (as in CycleGAN)."""
 
+    room = 0  # as in `Conv`
+
     def __init__(self, channels: int, norm: Norm) -> None:
         super().__init__()
         self.first = Conv(conv2d(channels, channels, 3), make_norm(norm, channels), nn.ReLU())
+        self.first.give_room(1)
         self.second = Conv(conv2d(channels, channels, 3))
         self.norm = make_norm(norm, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C, H, W]` -> the same shape."""
-        return x + self.norm(self.second(self.first(x)))
+        y = self.norm(self.second(self.first(x)))
+        if self.room and is_inference_on_cpu(y):
+            return torch.add(x, y, out=_framed_like(y, self.room))
+        return x + y
+
+    def give_room(self, pixels: int) -> None:
+        """As in `Conv`."""
+        self.room = pixels
+
+
+def mirrored_pixels(layer: nn.Module) -> int:
+    """How wide a mirrored border that layer sees around what it is given."""
+    if isinstance(layer, BlurDown):
+        return 1
+    first = layer.first if isinstance(layer, ResidualBlock) else layer
+    conv = first.conv if isinstance(first, Conv) else None
+    return int(conv.padding[0]) if isinstance(conv, ReflectConv) else 0
 
 
 def make_norm(kind: Norm, channels: int) -> nn.Module:
@@ -118,3 +147,7 @@ def conv2d(
         padding=(kernel - 1) // 2,
         padding_mode="zeros" if border == "zero" else "reflect",
     )
+
+
+def _framed_like(y: Tensor, room: int) -> Tensor:
+    return framed(y.shape, room, y.dtype, layout_of(y))

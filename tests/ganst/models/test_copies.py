@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from ganst.models import copies
 from ganst.models.backward import reflect_pad
-from ganst.models.copies import shuffled, unshuffled
+from ganst.models.copies import framed, layout_of, mirrored, shuffled, unshuffled
 from ganst.pixels import painted, to_pixels
 
 LAST, PLANES = torch.channels_last, torch.contiguous_format
@@ -16,7 +16,7 @@ LAST, PLANES = torch.channels_last, torch.contiguous_format
 @torch.inference_mode()
 def test_pixels_become_channels_and_back_as_in_torch(dtype, layout, factor):
     images = torch.randn(2, 3, 24, 32).to(dtype).contiguous(memory_format=layout)
-    folded = unshuffled(images, factor)
+    folded = unshuffled(images, factor, layout)
     assert torch.equal(folded, F.pixel_unshuffle(images, factor))
     back = shuffled(folded, factor)
     assert torch.equal(back, images)
@@ -25,10 +25,44 @@ def test_pixels_become_channels_and_back_as_in_torch(dtype, layout, factor):
     assert folded.is_contiguous(memory_format=layout)
 
 
+@torch.inference_mode()
+def test_planes_are_folded_into_the_layout_and_the_frame_of_what_is_to_come():
+    images = torch.randn(2, 3, 24, 32)
+    folded = unshuffled(images, 2, LAST, room=3)
+    expected = F.pixel_unshuffle(images, 2)
+    assert torch.equal(folded, expected)
+    padded = mirrored(folded, 3)
+    assert padded.is_contiguous(memory_format=LAST)
+    assert torch.equal(padded, F.pad(expected, (3,) * 4, mode="reflect"))
+
+
+@pytest.mark.parametrize("layout", [LAST, PLANES])
+@pytest.mark.parametrize("channels", [3, 64])
+@torch.inference_mode()
+def test_what_was_written_into_a_frame_is_mirrored_in_place(layout, channels):
+    values = torch.randn(2, channels, 9, 13).contiguous(memory_format=layout)
+    x = framed(values.shape, 2, values.dtype, layout_of(values)).copy_(values)
+    padded = mirrored(x, 2)
+    assert torch.equal(padded, F.pad(values, (2,) * 4, mode="reflect"))
+    assert padded.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+    assert padded.is_contiguous(memory_format=layout)
+
+
+@torch.inference_mode()
+def test_a_frame_is_of_one_map_and_one_width():
+    x = framed((1, 64, 9, 13), 2, torch.float32, LAST).copy_(torch.randn(1, 64, 9, 13))
+    for other, pad in ((x, 1), (x, 3), (x.clone(), 2), (x[:, :, 1:-1], 2), (-x, 2)):
+        expected = F.pad(other.contiguous(), (pad,) * 4, mode="reflect")
+        assert torch.equal(mirrored(other, pad), expected)
+    small = framed((1, 4, 2, 9), 2, torch.float32, LAST).zero_()
+    with pytest.raises(RuntimeError, match="less than"):  # as torch refuses it
+        mirrored(small, 2)
+
+
 def test_in_training_gradients_are_those_of_torch(monkeypatch):
     monkeypatch.setattr(copies.torch, "empty", lambda *_, **__: pytest.fail("no copies here"))
     images = torch.ones(1, 3, 8, 8, requires_grad=True)
-    shuffled(unshuffled(images, 2), 2).sum().backward()
+    shuffled(unshuffled(images, 2, LAST), 2).sum().backward()
     assert images.grad is not None
     assert torch.equal(images.grad, torch.ones(1, 3, 8, 8))
 

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from ganst.models import copies
 from ganst.models.generator import GeneratorConfig, ResnetGenerator
-from ganst.models.layers import InstanceNorm
+from ganst.models.layers import Conv, InstanceNorm, ResidualBlock
 from ganst.models.presets import PRESETS
 from ganst.models.stylepack import load_generator, load_stylepack
 
@@ -54,6 +55,45 @@ def test_an_image_does_not_depend_on_its_batch_mates(rng: torch.Generator):
         together = generator(images)
         alone = torch.cat([generator(image[None]) for image in images])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_frames_change_no_bit(
+    name: str, layout: torch.memory_format, dtype: torch.dtype, rng: torch.Generator
+):
+    generator = ResnetGenerator(PRESETS[name].generator).to(dtype)
+    generator.to(memory_format=layout)  # pyrefly: ignore[no-matching-overload]
+    images = (torch.rand(1, 3, 64, 96, generator=rng) * 2 - 1).to(dtype)
+    plain = copy.deepcopy(generator)
+    plain._room = 0
+    for layer in plain.modules():
+        if isinstance(layer, Conv | ResidualBlock):
+            layer.room = 0
+    with torch.inference_mode():
+        for given in (images, images.contiguous(memory_format=torch.channels_last)):
+            assert torch.equal(generator(given), plain(given))
+        if layout is torch.channels_last:  # planes are laid out anew, once
+            seen: list[int] = []
+            generator.stem.register_forward_pre_hook(lambda _, args: seen.append(args[0].stride(1)))
+            generator(images)
+            assert seen == [1]
+
+
+def test_what_relu_and_sum_wrote_is_not_copied_to_be_mirrored(monkeypatch: pytest.MonkeyPatch):
+    pads: list[int] = []
+    pad = F.pad
+    monkeypatch.setattr(
+        copies.F, "pad", lambda x, *rest, **named: pads.append(x.shape[1]) or pad(x, *rest, **named)
+    )
+    generator = ResnetGenerator(PRESETS["fast"].generator)
+    with torch.inference_mode():
+        generator(torch.zeros(1, 3, 64, 64))
+    assert pads == [64, 64]  # behind the blurred down, and behind the enlargement of the up
+    pads.clear()
+    generator(torch.zeros(1, 3, 64, 64))
+    assert len(pads) > 10  # trained: with a gradient for each
 
 
 def test_features_come_with_the_channels_that_are_announced(rng: torch.Generator):
