@@ -61,6 +61,7 @@ _LEAST_CHANGE = 1.0  # levels of colour; by less nothing is told of greys
 _PLACE, _MOST_UNCHANGED = 4, 0.22
 _NO_CHANGE = 1.0  # levels: where the network changes no more, nothing is told
 _TINY = 1e-6
+_ROUNDING = 1e-8  # levels squared, a pixel: what float32 leaves of the detail of a plain area, with much to spare
 _THUMB = 16  # cells a side
 _ALIKE = 0.95  # correlation of thumbnails from which two outputs count as one picture
 _INDEX = {column.name: index for index, column in enumerate(JUDGED)}
@@ -139,10 +140,13 @@ def detail_kept(source: Tensor, output: Tensor) -> float:
     """How much of the photo's finest detail an output has: the slope of its regression on the photo's.
 
     Of uint8 `[3, H, W]` both. Noise and strokes that are laid over it do not change it on average, as they do
-    a correlation. 1 for the photo, 0 where nothing of it is left, less than 0 for its negative.
+    a correlation. 1 for the photo, 0 where nothing of it is left or was in it, less than 0 for its negative.
     """
     photo, other = (_finest(image) for image in (source, output))
-    return float((photo * other).sum() / photo.square().sum().clamp_min(_TINY))
+    power = photo.square().sum()
+    if power <= _ROUNDING * photo.numel():
+        return 0.0
+    return float((photo * other).sum() / power)
 
 
 def detail_given_back(

@@ -40,10 +40,15 @@ def blend(photo: Tensor, output: Tensor, share: float) -> Tensor:
 def test_the_photo_has_all_of_its_detail_and_its_negative_less_than_none(photo):
     assert detail_kept(photo, photo) == pytest.approx(1.0)
     assert detail_kept(photo, 255 - photo) == pytest.approx(-1.0)
-    assert detail_kept(photo, torch.full_like(photo, 90)) == pytest.approx(
-        0, abs=1e-9
-    )  # as the machine rounds
-    assert detail_kept(torch.full_like(photo, 90), photo) == 0.0
+    assert detail_kept(photo, torch.full_like(photo, 90)) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("level", [0, 17, 90, 255])
+def test_a_plain_photo_has_no_detail_to_keep_and_one_spot_is_enough(photo, level: int):
+    plain = torch.full_like(photo, level)
+    assert detail_kept(plain, photo) == 0.0
+    plain[:, 20, 30] += 1 if level < 255 else -1
+    assert detail_kept(plain, plain) == pytest.approx(1.0)
 
 
 def test_a_blend_has_its_share_of_it_and_noise_over_it_changes_nothing(photo, output):
