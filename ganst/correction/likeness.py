@@ -48,7 +48,6 @@ _COARSE_SIGMA = 16.0  # pixels of the canonical copy
 # How much of the coarse change is of colour: 0.46 and more in good outputs of 33 photos by either
 # style, 0.17 and less in most photos that were given the light of the output and kept their colours.
 _CHROMA_SHARE = 0.25
-_ROUNDING = 0.01  # levels of 8 bit give greys a share, too
 _OF_THE_LEAST = 0.5  # of what good outputs of the run have: a style may have few colours
 # How much of the detail that the network takes out is in again: half of it in half blends, nudged or not;
 # 0.24 and less in what strategies made of eight photos by either style, 0.52 and more of light alone.
@@ -143,10 +142,7 @@ def detail_kept(source: Tensor, output: Tensor) -> float:
     a correlation. 1 for the photo, 0 where nothing of it is left or was in it, less than 0 for its negative.
     """
     photo, other = (_finest(image) for image in (source, output))
-    power = photo.square().sum()
-    if power <= _ROUNDING * photo.numel():
-        return 0.0
-    return float((photo * other).sum() / power)
+    return float((photo * other).sum() / photo.square().sum().clamp_min(_TINY))
 
 
 def detail_given_back(
@@ -254,6 +250,8 @@ def _change_by_place(photo: Tensor, output: Tensor) -> Tensor:
 
 def _finest(image: Tensor) -> Tensor:
     light = 255 * native_light(image)[None]
+    # From one of its own pixels on: what is plain is 0 and stays it, where a blur would round any other level.
+    light = light - light[:, :1, :1]
     return light - blur(light, 1.0)
 
 
