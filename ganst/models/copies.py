@@ -32,6 +32,11 @@ def framed(
     return inner
 
 
+def framed_like(x: Tensor, room: int) -> Tensor:
+    """An empty map in a frame, of the shape, dtype and layout of `x`."""
+    return framed(x.shape, room, x.dtype, layout_of(x))
+
+
 def unshuffled(
     images: Tensor, factor: int, layout: torch.memory_format, *, room: int = 0
 ) -> Tensor:
@@ -85,7 +90,7 @@ def _frame_around(x: Tensor, pad: int) -> Tensor | None:
         return whole
     if x.shape[1] > _FEW_CHANNELS or not is_inference_on_cpu(x):
         return None
-    inner = framed(x.shape, pad, x.dtype, layout_of(x))
+    inner = framed_like(x, pad)
     inner.copy_(x)
     return _frame_around(inner, pad)
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganst.models.backward import convolve, reflect_pad
-from ganst.models.copies import framed, is_inference_on_cpu, layout_of
+from ganst.models.copies import framed_like, is_inference_on_cpu
 
 Norm = Literal["instance", "affine", "none"]
 Border = Literal["reflect", "zero"]
@@ -81,7 +81,7 @@ class Conv(nn.Module):
         """`[N, C_in, H, W]` -> `[N, C_out, H', W']`, as the convolution has it."""
         y = self.norm(self.conv(x))
         if self.room and is_inference_on_cpu(y):
-            return torch.clamp_min(y, 0, out=_framed_like(y, self.room))
+            return torch.clamp_min(y, 0, out=framed_like(y, self.room))
         return self.activation(y)
 
     def give_room(self, pixels: int) -> None:
@@ -105,7 +105,7 @@ class ResidualBlock(nn.Module):
         """`[N, C, H, W]` -> the same shape."""
         y = self.norm(self.second(self.first(x)))
         if self.room and is_inference_on_cpu(y):
-            return torch.add(x, y, out=_framed_like(y, self.room))
+            return torch.add(x, y, out=framed_like(y, self.room))
         return x + y
 
     def give_room(self, pixels: int) -> None:
@@ -147,7 +147,3 @@ def conv2d(
         padding=(kernel - 1) // 2,
         padding_mode="zeros" if border == "zero" else "reflect",
     )
-
-
-def _framed_like(y: Tensor, room: int) -> Tensor:
-    return framed(y.shape, room, y.dtype, layout_of(y))

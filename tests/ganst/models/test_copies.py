@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from ganst.models import copies
 from ganst.models.backward import reflect_pad
-from ganst.models.copies import framed, layout_of, mirrored, shuffled, unshuffled
+from ganst.models.copies import framed, framed_like, mirrored, shuffled, unshuffled
 from ganst.pixels import painted, to_pixels
 
 LAST, PLANES = torch.channels_last, torch.contiguous_format
@@ -41,7 +41,7 @@ def test_planes_are_folded_into_the_layout_and_the_frame_of_what_is_to_come():
 @torch.inference_mode()
 def test_what_was_written_into_a_frame_is_mirrored_in_place(layout, channels):
     values = torch.randn(2, channels, 9, 13).contiguous(memory_format=layout)
-    x = framed(values.shape, 2, values.dtype, layout_of(values)).copy_(values)
+    x = framed_like(values, 2).copy_(values)
     padded = mirrored(x, 2)
     assert torch.equal(padded, F.pad(values, (2,) * 4, mode="reflect"))
     assert padded.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
