@@ -12,6 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ganst.pixels import looked_up
+
 # What a photo is to reach in one of twenty values; nine of ten that the bundled styles learnt from do.
 _BRIGHT, _SHARE = 0.7, 0.95
 _DARKEST = 0.15  # beyond, the noise of the darkest levels would be painted
@@ -37,7 +39,7 @@ def brightened(pixels: Tensor, exposure: float) -> Tensor:
     if exposure == 1:
         return pixels
     levels = (torch.arange(256, dtype=torch.float64) / exposure).round().clamp_max(255)
-    return _by_chunks(lambda lines: levels.to(torch.uint8)[lines.int()], pixels)
+    return _by_chunks(partial(looked_up, levels.to(torch.uint8)), pixels)
 
 
 def in_good_light(photo: Tensor, *outputs: Tensor) -> tuple[Tensor, ...]:

@@ -25,11 +25,22 @@ def painted(values: Tensor) -> Tensor:
     """Floats `[..., 3, H, W]` before a generator's tanh -> uint8: `to_pixels` of their tanh, to the bit.
 
     There are 65,536 values of bf16: on a CPU the level of each is looked up, in a third of the time.
+    The levels lie in memory as the values do.
     """
     if values.dtype != torch.bfloat16 or values.device.type != "cpu":
         return to_pixels(torch.tanh(values))
-    bits = values.view(torch.uint16).to(torch.int32)
-    return _levels_of_bf16().index_select(0, bits.flatten()).view(values.shape)
+    return looked_up(_levels_of_bf16(), values.view(torch.uint16))
+
+
+def looked_up(table: Tensor, places: Tensor) -> Tensor:
+    """`table[places]` of uint8 or uint16 `[..., C, H, W]`, taken and laid out in the order of their memory.
+
+    In a third of the time that indexing takes.
+    """
+    lies_last = places.stride(-3) == 1
+    lying = places.movedim(-3, -1) if lies_last else places
+    found = table.index_select(0, lying.to(torch.int32).flatten()).view(lying.shape)
+    return found.movedim(-1, -3) if lies_last else found
 
 
 @cache

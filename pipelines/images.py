@@ -224,13 +224,15 @@ def _to_planes(image: Image.Image) -> Tensor:
     planes = torch.empty((3, image.height, image.width), dtype=torch.uint8)
     for top in range(0, image.height, _BAND_LINES):
         bottom = min(top + _BAND_LINES, image.height)
-        band = np.array(image.crop((0, top, image.width, bottom)))
-        planes[:, top:bottom] = torch.from_numpy(band).permute(2, 0, 1)
+        band = image.crop((0, top, image.width, bottom)).split()
+        planes[:, top:bottom] = torch.from_numpy(np.stack(band))
     return planes
 
 
 def _from_planes(planes: Tensor) -> Image.Image:
-    """RGB; Pillow interleaves the planes itself, without a copy of them."""
+    """RGB; Pillow interleaves planes itself, without a copy of them."""
+    if planes.stride(0) == 1:  # they are interleaved
+        return Image.fromarray(planes.permute(1, 2, 0).contiguous().numpy())
     return Image.merge("RGB", [Image.fromarray(plane.contiguous().numpy()) for plane in planes])
 
 

@@ -84,10 +84,7 @@ def forward(paths: list[Path], pack: str, precision: str, barrier: Any) -> list[
     """The times at which the passes ended; one to warm up is not among them."""
     network = _Network(pack, precision)
     stylizer = network.stylizer
-    tensors = [
-        to_model(_read(path)[None], stylizer.dtype).contiguous(memory_format=torch.channels_last)
-        for path in paths
-    ]
+    tensors = [stylizer.to_input(_read(path)[None]) for path in paths]
     times = []
     with torch.inference_mode():
         stylizer.generator(tensors[0])

@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganst.pixels import pad_to_stride, reflect_indices, to_model, to_pixels
+from ganst.pixels import pad_to_stride, painted, reflect_indices, to_model, to_pixels
 
 
 def test_every_level_survives_the_round_trip():
@@ -20,6 +21,15 @@ def test_values_between_two_levels_go_to_the_nearest():
 
 def test_values_out_of_range_are_clamped():
     assert to_pixels(torch.tensor([-1.2, 1.2])).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_painting_has_the_levels_of_its_tanh_and_lies_as_its_values_do(layout):
+    every = torch.arange(2**16, dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
+    values = every[every.isfinite()].view(2, 3, -1, 5 * 17).contiguous(memory_format=layout)
+    levels = painted(values)
+    assert torch.equal(levels, to_pixels(torch.tanh(values)))
+    assert levels.is_contiguous(memory_format=layout)
 
 
 @given(size=st.integers(2, 12), before=st.integers(0, 11), after=st.integers(0, 11))
