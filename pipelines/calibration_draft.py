@@ -19,7 +19,7 @@ from upath import UPath
 
 from ganst import __version__
 from ganst.models.stylepack import StylePack
-from ganst.scoring.calibration_file import id_of
+from ganst.scoring.calibration_file import LAYOUT, id_of
 from ganst.scoring.columns import SCORER_VERSION
 from ganst.scoring.reference import Reference
 from pipelines.listing import list_files
@@ -56,7 +56,7 @@ class Draft:
             for file in list_files(open_root(folder))
             if file.source in used
         ]
-        key = json.dumps([__version__, SCORER_VERSION, folder, seen, *made_of])
+        key = json.dumps([__version__, SCORER_VERSION, LAYOUT, folder, seen, *made_of])
         return cls(drafts / id_of(key.encode()))
 
     def reference(self) -> Reference | None:

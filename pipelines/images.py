@@ -224,8 +224,9 @@ def _to_planes(image: Image.Image) -> Tensor:
     planes = torch.empty((3, image.height, image.width), dtype=torch.uint8)
     for top in range(0, image.height, _BAND_LINES):
         bottom = min(top + _BAND_LINES, image.height)
-        band = image.crop((0, top, image.width, bottom)).split()
-        planes[:, top:bottom] = torch.from_numpy(np.stack(band))
+        band = image.crop((0, top, image.width, bottom))
+        channels = [np.asarray(channel) for channel in band.split()]
+        planes[:, top:bottom] = torch.from_numpy(np.stack(channels))
     return planes
 
 

@@ -12,13 +12,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from ganst.scoring.columns import COLUMNS, SCORER_VERSION
+from ganst.scoring.seams import SAME_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LAYOUT = 7
+LAYOUT = 8
 # Older files that are read, and judge as they did: layout and scorer version.
 _WITHOUT_SIZES, _WITHOUT_METRIC, _WITHOUT_FILTERS = (4, "5"), (5, "6"), (6, "6")
+_BEFORE_SEAMS = (7, "6")
 
 
 class CalibrationError(ValueError):
@@ -59,11 +61,16 @@ def _upgraded(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A file of an older layout as one of this; what is none is left as it is."""
     version = (header.get("layout"), header.get("scorer_version"))
-    if version not in (_WITHOUT_SIZES, _WITHOUT_METRIC, _WITHOUT_FILTERS):
+    if version not in (_WITHOUT_SIZES, _WITHOUT_METRIC, _WITHOUT_FILTERS, _BEFORE_SEAMS):
         return header, arrays
     judged = sum(column.family != "source" for column in COLUMNS)
-    added = {"detector.filters": np.zeros((0, judged))}
-    if version != _WITHOUT_FILTERS:
+    added = {
+        "reference.seams": np.array([SAME_LINES.reach, SAME_LINES.gain]),
+        "detector.most": np.full(judged, np.inf),
+    }
+    if version != _BEFORE_SEAMS:
+        added["detector.filters"] = np.zeros((0, judged))
+    if version not in (_BEFORE_SEAMS, _WITHOUT_FILTERS):
         metric = np.eye(2 * judged, dtype=np.float32)
         added |= {"namer.growth": np.zeros(1), "namer.metric": metric}
     if version == _WITHOUT_SIZES and "sizes" in arrays and "scores" in arrays:

@@ -39,6 +39,7 @@ class Detector:
     spread: np.ndarray  # [D] of the residuals
     precision: np.ndarray  # [D, D] of the residuals divided by spread
     signs: np.ndarray  # [D]: +1 high is bad, -1 low is bad, 0 both
+    most: np.ndarray  # [D]: no residual makes an output more unusual than this one would
     source_precision: np.ndarray  # [X, X] of the source scores
     filters: np.ndarray  # [F, D]: the ways of known faults; [0, D] where none are known
     source_limit: float = _SOURCE_LIMIT  # beyond it the ridge does not extrapolate
@@ -65,6 +66,7 @@ class Detector:
             spread=spread,
             precision=precision,
             signs=floors.signs,
+            most=floors.most,
             source_precision=shrunk_precision(known),
             filters=np.zeros((0, len(floors.signs))),
         )
@@ -119,6 +121,7 @@ class Detector:
         moves few columns far, and a mild one of a known kind many of them a little: the sum over all
         drowns both in the scatter of the rest. Where no faults are known there are three.
         """
+        residuals = np.minimum(residuals, self.most)
         given_others = residuals @ self.precision / np.sqrt(np.diag(self.precision))
         parts = [
             self.distance(residuals),
@@ -134,6 +137,7 @@ class Detector:
 
         Those of all columns are never less.
         """
+        residuals = np.minimum(residuals, self.most)
         known = (self.distance(residuals, members), _largest(residuals[:, members], _STANDING_OUT))
         unknown = np.zeros((len(residuals), 1 + (len(self.filters) > 0)))
         return np.column_stack([*known, unknown])
@@ -147,6 +151,7 @@ class Detector:
             "spread": self.spread,
             "precision": self.precision,
             "signs": self.signs,
+            "most": self.most,
             "source_precision": self.source_precision,
             "filters": self.filters,
             "source_limit": np.array([self.source_limit]),
@@ -162,6 +167,7 @@ class Detector:
             spread=arrays["spread"],
             precision=arrays["precision"],
             signs=arrays["signs"],
+            most=arrays["most"],
             source_precision=arrays["source_precision"],
             filters=arrays["filters"],
             source_limit=float(arrays["source_limit"][0]),
@@ -170,11 +176,15 @@ class Detector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floors:
-    """Smallest differences that matter, `sources` `[X]` and `outputs` `[D]`; `signs` `[D]` of bad."""
+    """Smallest differences that matter, `sources` `[X]` and `outputs` `[D]`; `signs` `[D]` of bad.
+
+    `most` `[D]`: see `Detector`; infinite where a residual counts whatever it is.
+    """
 
     sources: np.ndarray
     outputs: np.ndarray
     signs: np.ndarray
+    most: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

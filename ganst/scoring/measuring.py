@@ -36,7 +36,7 @@ def measure(source: Tensor, output: Tensor, reference: Reference) -> dict[str, f
         _measure_as_a_whole(photo, painting)
         | measure_style(photo, painting, reference.style)
         | measure_artifacts(photo, painting)
-        | measure_seams(photo, painting)
+        | measure_seams(photo, painting, reference.seams)
         | reference.places.columns(place_maps(photo, painting))
         | measure_source(photo)
     )

@@ -1,4 +1,4 @@
-"""What outputs are compared with: statistics of the paintings, and the rule of places."""
+"""What outputs are compared with: statistics of the paintings, and the rules of places and of seams."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from ganst.scoring.canonical import blur, canonical, halve, to_lab
 from ganst.scoring.detector import shrunk_precision
 from ganst.scoring.places import PlaceRule
+from ganst.scoring.seams import MOVED_LINES, SeamRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,10 +94,12 @@ class Reference:
 
     style: StyleReference
     places: PlaceRule
+    seams: SeamRule = MOVED_LINES
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Name every array, for a safetensors file."""
-        arrays = self.style.to_arrays()
+        seams = np.array([self.seams.reach, self.seams.gain])
+        arrays = self.style.to_arrays() | {"seams": seams}
         return arrays | {f"places.{k}": v for k, v in self.places.to_arrays().items()}
 
     @classmethod
@@ -104,7 +107,12 @@ class Reference:
         """Undo `to_arrays`. Raises KeyError naming a missing array."""
         prefix = "places."
         places = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        return cls(style=StyleReference.from_arrays(arrays), places=PlaceRule.from_arrays(places))
+        reach, gain = arrays["seams"].tolist()
+        return cls(
+            style=StyleReference.from_arrays(arrays),
+            places=PlaceRule.from_arrays(places),
+            seams=SeamRule(reach=round(reach), gain=gain),
+        )
 
 
 def palette(lab: Tensor) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,20 +24,36 @@ _SHORT = 24  # px
 _PERIODS = (3, 5, 6, 7, 8, 9, 10, 12, 16)
 
 
-def measure_seams(source: Canvas, output: Canvas) -> dict[str, float]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeamRule:
+    """How much of a line in an output is the photo's: `gain` times what it has within `reach` px.
+
+    A network moves the edges of windows and of type by a pixel or two, and draws them harder than
+    they are.
+    """
+
+    reach: int
+    gain: float
+
+
+MOVED_LINES = SeamRule(reach=2, gain=1.5)
+SAME_LINES = SeamRule(reach=0, gain=1.0)  # of calibrations from before 2026-11-30
+
+
+def measure_seams(source: Canvas, output: Canvas, rule: SeamRule) -> dict[str, float]:
     """Log of what the strongest straight line, across or down, stands out by; all bad when high.
 
     `a_seam`, `a_join`: steps of one sign all along a line through the picture, or along 64 px of it,
-    in standard errors. `a_edge`: mean step along 24 px, in usual steps. What the photo has at the
-    same line is taken off, and what the lines 2 to 6 px away have.
+    in standard errors. `a_edge`: mean step along 24 px, in usual steps. What is the photo's by the
+    `rule` is taken off, and what the lines 2 to 6 px away have.
     """
     labs = (source.lab, output.lab)
     turned = (lab.transpose(1, 2).contiguous() for lab in labs)
     segments = [tuple(map(_segments, labs)), tuple(map(_segments, turned))]
     return {
-        "a_seam": max(_agreement(a, b, 0) for a, b in segments),
-        "a_join": max(_agreement(a, b, 64) for a, b in segments),
-        "a_edge": max(_short_edge(a, b) for a, b in segments),
+        "a_seam": max(_agreement(a, b, 0, rule) for a, b in segments),
+        "a_join": max(_agreement(a, b, 64, rule) for a, b in segments),
+        "a_edge": max(_short_edge(a, b, rule) for a, b in segments),
     }
 
 
@@ -70,9 +87,9 @@ def _running(samples: Tensor, length: int, stride: int = 1) -> Tensor:
     return samples.unfold(1, length, stride).mean(dim=-1)
 
 
-def _agreement(source: Tensor, output: Tensor, length: int) -> float:
+def _agreement(source: Tensor, output: Tensor, length: int, rule: SeamRule) -> float:
     a, b = (_standard_errors(segments, length) for segments in (source, output))
-    return math.log1p(max(0.0, float((_standing_out(b) - _standing_out(a).clamp_min(0)).max())))
+    return math.log1p(max(0.0, float(_beyond(a, b, rule).max())))
 
 
 def _standard_errors(segments: Tensor, length: int) -> Tensor:
@@ -85,16 +102,22 @@ def _standard_errors(segments: Tensor, length: int) -> Tensor:
     return (mean / errors).square().sum(dim=0).sqrt()
 
 
-def _short_edge(source: Tensor, output: Tensor) -> float:
+def _short_edge(source: Tensor, output: Tensor, rule: SeamRule) -> float:
     a, b = (_short_means(segments) for segments in (source, output))
-    beyond = _standing_out(b) - _standing_out(a).clamp_min(0)
     usual = 1.48 * float(b.median()) + _LEAST_STEP
-    return math.log1p(max(0.0, float(beyond.max()) / usual))
+    return math.log1p(max(0.0, float(_beyond(a, b, rule).max()) / usual))
 
 
 def _short_means(segments: Tensor) -> Tensor:
     means = _running(segments, _SHORT // _SEGMENT, _SHORT // _SEGMENT // 2)
     return means.square().sum(dim=0).sqrt()
+
+
+def _beyond(source: Tensor, output: Tensor, rule: SeamRule) -> Tensor:
+    """What lines of the output `[k, w]` stand out by, beyond those of the photo."""
+    of_photo = _standing_out(source).clamp_min(0)
+    near = F.max_pool1d(of_photo[None], 2 * rule.reach + 1, stride=1, padding=rule.reach)[0]
+    return _standing_out(output) - rule.gain * near
 
 
 def _standing_out(lines: Tensor) -> Tensor:

@@ -22,9 +22,16 @@ def without_filters(calibration: Calibration) -> Calibration:
     )
 
 
+def of_layout_7(calibration: Calibration) -> bytes:
+    """The file that layout 7 had of a calibration."""
+    header, arrays = parse(calibration.to_bytes())
+    del arrays["reference.seams"], arrays["detector.most"]
+    return _file(header | {"layout": 7}, arrays)
+
+
 def of_layout_6(calibration: Calibration) -> bytes:
     """The file that layout 6 had of a calibration."""
-    header, arrays = parse(without_filters(calibration).to_bytes())
+    header, arrays = parse(of_layout_7(without_filters(calibration)))
     del arrays["detector.filters"]
     return _file(header | {"layout": 6}, arrays)
 

@@ -19,9 +19,11 @@ from ganst.scoring.conformal import SizedScores, p_value
 from ganst.scoring.detector import Detector
 from ganst.scoring.fitting import FaultRows, NormalRows, fit_calibration
 from ganst.scoring.measuring import measure
+from ganst.scoring.seams import MOVED_LINES, SAME_LINES
 from tests.ganst.scoring.older_files import (
     of_before,
     of_layout_6,
+    of_layout_7,
     of_long_before,
     without_filters,
 )
@@ -63,6 +65,16 @@ def test_a_calibration_of_another_scorer_version_is_refused(stand_in):
     old = replace(stand_in.calibration, scorer_version="0").to_bytes()
     with pytest.raises(CalibrationError, match="made by scorer version 0, this is"):
         Calibration.from_bytes(old)
+
+
+def test_a_calibration_of_before_has_seams_measured_as_they_were(stand_in):
+    calibration = stand_in.calibration
+    old = Calibration.from_bytes(of_layout_7(calibration))
+    assert (old.reference.seams, calibration.reference.seams) == (SAME_LINES, MOVED_LINES)
+    assert Calibration.from_bytes(old.to_bytes()).reference.seams == SAME_LINES
+    assert np.isinf(old.detector.most).all()
+    clip = [column.name for column in JUDGED].index("a_clip")
+    assert np.flatnonzero(np.isfinite(calibration.detector.most)).tolist() == [clip]
 
 
 def test_a_detector_that_was_taught_no_faults_judges_as_it_did(stand_in):

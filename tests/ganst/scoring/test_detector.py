@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ FLOORS = Floors(
     sources=np.full(NUM_SOURCES, 0.1),
     outputs=np.full(NUM_OUTPUTS, 0.1),
     signs=np.zeros(NUM_OUTPUTS),
+    most=np.full(NUM_OUTPUTS, np.inf),
 )
 
 
@@ -48,6 +51,20 @@ def test_deviations_are_all_columns_the_largest_six_and_the_largest_three_given_
             np.sort(np.square(given))[-3:].sum(),
         ]
         np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_a_column_counts_for_no_more_than_it_may(detector):
+    most = np.where(np.arange(NUM_OUTPUTS) == 2, 0.5, np.inf)
+    wary = replace(detector.taught(np.eye(NUM_OUTPUTS), ["a"] * NUM_OUTPUTS), most=most)
+    far, at_most, below = (np.zeros((1, NUM_OUTPUTS)) for _ in range(3))
+    far[0, 2], at_most[0, 2], below[0, 2] = 4.0, 0.5, -4.0
+    members = np.array([1, 2])
+    np.testing.assert_array_equal(wary.deviations(far), wary.deviations(at_most))
+    np.testing.assert_array_equal(wary.at_least(far, members), wary.at_least(at_most, members))
+    free = replace(wary, most=FLOORS.most)
+    assert (free.deviations(far) > wary.deviations(far)).all()
+    np.testing.assert_array_equal(free.deviations(below), wary.deviations(below))
+    assert (wary.distance(far) > wary.distance(at_most)).all()  # of a family, as it is
 
 
 def drawn_deviations(about: np.ndarray, seed: int) -> np.ndarray:

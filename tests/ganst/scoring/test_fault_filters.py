@@ -22,6 +22,11 @@ def faulty(name: str, count: int, strength: float, seed: int) -> np.ndarray:
     return normal(count, seed) + strength * WAYS[name]
 
 
+def plain_floors() -> Floors:
+    ones = np.ones(NUM_COLUMNS)
+    return Floors(sources=np.ones(1), outputs=ones, signs=0 * ones, most=np.inf * ones)
+
+
 @pytest.fixture(scope="module")
 def filters() -> np.ndarray:
     rows = np.concatenate([faulty("a", 60, 2.0, 1), faulty("b", 60, 2.0, 2)])
@@ -81,7 +86,7 @@ def test_the_strength_of_a_fault_does_not_turn_its_filter():
 
 
 def test_a_detector_that_was_taught_has_one_deviation_more_and_the_others_as_before():
-    floors = Floors(sources=np.ones(1), outputs=np.ones(NUM_COLUMNS), signs=np.zeros(NUM_COLUMNS))
+    floors = plain_floors()
     plain = Detector.fit(np.random.default_rng(0).normal(size=(400, 1)), normal(400, 8), floors)
     residuals = faulty("a", 40, 2.0, 1)
     taught = plain.taught(residuals, ["a"] * 40)
@@ -94,7 +99,7 @@ def test_a_detector_that_was_taught_has_one_deviation_more_and_the_others_as_bef
 
 
 def test_of_some_columns_no_deviation_is_larger_than_of_all():
-    floors = Floors(sources=np.ones(1), outputs=np.ones(NUM_COLUMNS), signs=np.zeros(NUM_COLUMNS))
+    floors = plain_floors()
     plain = Detector.fit(np.random.default_rng(0).normal(size=(400, 1)), normal(400, 8), floors)
     rows = faulty("a", 40, 2.0, 1)
     for detector in (plain, plain.taught(rows, ["a"] * 40)):

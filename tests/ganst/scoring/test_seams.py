@@ -4,11 +4,11 @@ from torch import Tensor
 
 from ganst.scoring.canonical import open_canvas
 from ganst.scoring.jpeg_blocks import as_jpeg
-from ganst.scoring.seams import blocks, measure_seams
+from ganst.scoring.seams import MOVED_LINES, SAME_LINES, SeamRule, blocks, measure_seams
 
 
-def seams(photo: Tensor, output: Tensor) -> dict[str, float]:
-    return measure_seams(open_canvas(photo), open_canvas(output))
+def seams(photo: Tensor, output: Tensor, rule: SeamRule = MOVED_LINES) -> dict[str, float]:
+    return measure_seams(open_canvas(photo), open_canvas(output), rule)
 
 
 def brighter(output: Tensor, rows: slice, cols: slice, gain: float = 1.15) -> Tensor:
@@ -37,6 +37,23 @@ def test_a_line_that_the_photo_has_too_is_no_seam(stand_in):
     halves = (slice(None), slice(90, None))
     split_photo, split_output = brighter(photo, *halves, 0.6), brighter(output, *halves, 0.6)
     assert seams(split_photo, split_output)["a_seam"] < seams(photo, split_output)["a_seam"] - 0.3
+
+
+@pytest.mark.parametrize("column", ["a_seam", "a_join", "a_edge"])
+@pytest.mark.parametrize(("moved", "gain"), [(0, 0.5), (1, 0.6)])
+def test_a_line_of_the_photo_may_be_moved_a_little_and_drawn_harder(stand_in, column, moved, gain):
+    photo, output = stand_in.pair(1)
+    marked = brighter(photo, slice(None), slice(90, None), 0.6)
+    painted = brighter(output, slice(None), slice(90 + moved, None), gain)
+    assert seams(marked, painted)[column] < seams(marked, painted, SAME_LINES)[column] - 0.3
+
+
+@pytest.mark.parametrize("column", ["a_seam", "a_join", "a_edge"])
+def test_a_line_farther_from_one_of_the_photo_is_all_of_it_a_seam(stand_in, column):
+    photo, output = stand_in.pair(1)
+    marked = brighter(photo, slice(None), slice(90, None), 0.6)
+    other = brighter(output, slice(None), slice(94, None), 0.6)
+    assert seams(marked, other)[column] == seams(marked, other, SAME_LINES)[column]
 
 
 def test_a_picture_turned_by_a_quarter_has_the_same_seams(stand_in):
