@@ -48,6 +48,7 @@ _COARSE_SIGMA = 16.0  # pixels of the canonical copy
 # How much of the coarse change is of colour: 0.46 and more in good outputs of 33 photos by either
 # style, 0.17 and less in most photos that were given the light of the output and kept their colours.
 _CHROMA_SHARE = 0.25
+_ROUNDING = 0.01  # levels of 8 bit give greys a share, too
 _OF_THE_LEAST = 0.5  # of what good outputs of the run have: a style may have few colours
 # How much of the detail that the network takes out is in again: half of it in half blends, nudged or not;
 # 0.24 and less in what strategies made of eight photos by either style, 0.52 and more of light alone.
@@ -60,7 +61,6 @@ _LEAST_CHANGE = 1.0  # levels of colour; by less nothing is told of greys
 _PLACE, _MOST_UNCHANGED = 4, 0.22
 _NO_CHANGE = 1.0  # levels: where the network changes no more, nothing is told
 _TINY = 1e-6
-_ROUNDING = 1e-8  # levels squared, a pixel: what float32 leaves of the detail of a plain area, with much to spare
 _THUMB = 16  # cells a side
 _ALIKE = 0.95  # correlation of thumbnails from which two outputs count as one picture
 _INDEX = {column.name: index for index, column in enumerate(JUDGED)}

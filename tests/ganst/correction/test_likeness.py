@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganst.correction.likeness import detail_given_back, detail_kept, photo_in_one_place
+from ganst.correction.likeness import (
+    chroma_share,
+    detail_given_back,
+    detail_kept,
+    in_the_photos_colours,
+    photo_in_one_place,
+)
 from ganst.scoring.canonical import blur
 from tests.ganst.correction.bad_candidates import pasted
 
@@ -123,3 +129,12 @@ def test_a_place_that_the_network_leaves_as_it_is_may_stay_so(photo, output):
     kept = pasted(output, photo, 0.5)
     assert photo_in_one_place(photo, kept, kept) is None
     assert photo_in_one_place(photo, photo, photo) is None
+
+
+def test_greys_that_differ_by_the_rounding_of_a_level_are_not_in_the_photos_colours():
+    photo = torch.full((3, 256, 256), 90, dtype=torch.uint8)
+    candidate, other = photo + 80, photo + 80
+    other[2, :, ::4] += 1
+    assert 0.0 < 0.5 * chroma_share(photo, other) < 0.01
+    assert chroma_share(photo, candidate) < 0.25 * chroma_share(photo, other)
+    assert in_the_photos_colours(photo, candidate, [(photo, other)]) is None
