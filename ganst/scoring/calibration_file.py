@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LAYOUT = 8
-# Older files that are read, and judge as they did: layout and scorer version.
-_WITHOUT_SIZES, _WITHOUT_METRIC, _WITHOUT_FILTERS = (4, "5"), (5, "6"), (6, "6")
-_BEFORE_SEAMS = (7, "6")
+_OLDER = ((4, "5"), (5, "6"), (6, "6"), (7, "6"))  # layout and scorer version of files still read
+_JUDGED = sum(column.family != "source" for column in COLUMNS)
 
 
 class CalibrationError(ValueError):
@@ -37,7 +36,7 @@ def parse(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         arrays = load(data)
         (length,) = struct.unpack("<Q", data[:8])
-        return json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["ganst"]), arrays
+        return dict(json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["ganst"])), arrays
     except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
         raise CalibrationError(f"not a calibration file: {error}") from error
 
@@ -59,29 +58,21 @@ def read(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 def _upgraded(
     header: dict[str, Any], arrays: dict[str, np.ndarray]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """A file of an older layout as one of this; what is none is left as it is."""
-    version = (header.get("layout"), header.get("scorer_version"))
-    if version not in (_WITHOUT_SIZES, _WITHOUT_METRIC, _WITHOUT_FILTERS, _BEFORE_SEAMS):
+    """A file of an older layout as one of this, which judges as it did; what is none is left as it is."""
+    layout = header.get("layout")
+    if (layout, header.get("scorer_version")) not in _OLDER:
         return header, arrays
-    judged = sum(column.family != "source" for column in COLUMNS)
-    added = {
-        "reference.seams": np.array([SAME_LINES.reach, SAME_LINES.gain]),
-        "detector.most": np.full(judged, np.inf),
-    }
-    if version != _BEFORE_SEAMS:
-        added["detector.filters"] = np.zeros((0, judged))
-    if version not in (_BEFORE_SEAMS, _WITHOUT_FILTERS):
-        metric = np.eye(2 * judged, dtype=np.float32)
-        added |= {"namer.growth": np.zeros(1), "namer.metric": metric}
-    if version == _WITHOUT_SIZES and "sizes" in arrays and "scores" in arrays:
-        added |= _with_sizes(arrays)
-    return header | {"layout": LAYOUT, "scorer_version": SCORER_VERSION}, arrays | added
+    for add in _STEPS[_OLDER.index((layout, header["scorer_version"])) :]:
+        arrays = arrays | add(arrays)
+    return header | {"layout": LAYOUT, "scorer_version": SCORER_VERSION}, arrays
 
 
 def _with_sizes(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What a file has become from before sizes of photos were told apart: one reference for all."""
+    """One reference for photos of all sizes."""
+    if "sizes" not in arrays or "scores" not in arrays:
+        return {}
     weights = arrays["sizes"]
-    columns = sum(column.family == "source" for column in COLUMNS)
+    columns = len(COLUMNS) - _JUDGED
     unasked = np.zeros((columns, weights.shape[1]))  # how odd each source column is
     sizes = np.concatenate([weights[: 1 + columns], unasked, weights[1 + columns :]])
     return {
@@ -89,6 +80,31 @@ def _with_sizes(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         "sizes.spread": np.ones(weights.shape[1]),
         "scores.large": arrays["scores"],
     }
+
+
+def _with_metric(_arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Known faults that are told apart by plain distances, and are as large at every strength."""
+    return {
+        "namer.growth": np.zeros(1),
+        "namer.metric": np.eye(2 * _JUDGED, dtype=np.float32),
+    }
+
+
+def _with_filters(_arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """No known fault has a say in the deviation."""
+    return {"detector.filters": np.zeros((0, _JUDGED))}
+
+
+def _with_seams(_arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Lines of the photo count where they are, and no column has a bound."""
+    return {
+        "reference.seams": np.array([SAME_LINES.reach, SAME_LINES.gain]),
+        "detector.most": np.full(_JUDGED, np.inf),
+    }
+
+
+# What files of each older layout lack, in the order of `_OLDER`.
+_STEPS = (_with_sizes, _with_metric, _with_filters, _with_seams)
 
 
 def under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

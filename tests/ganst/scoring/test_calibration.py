@@ -61,6 +61,12 @@ def test_another_safetensors_file_is_refused():
         Calibration.from_bytes(save({"weights": np.zeros(3)}))
 
 
+@pytest.mark.parametrize("header", ["[7]", "null", '"layout"', "not JSON"])
+def test_a_header_that_is_no_table_is_refused(header):
+    with pytest.raises(CalibrationError, match="not a calibration file"):
+        Calibration.from_bytes(save({"sizes": np.zeros(3)}, metadata={"ganst": header}))
+
+
 def test_a_calibration_of_another_scorer_version_is_refused(stand_in):
     old = replace(stand_in.calibration, scorer_version="0").to_bytes()
     with pytest.raises(CalibrationError, match="made by scorer version 0, this is"):
