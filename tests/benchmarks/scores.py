@@ -26,7 +26,7 @@ from ganst.models.stylepack import CALIBRATION_FILE, load_stylepack
 from ganst.scoring.calibration import JUDGED, Calibration
 from ganst.scoring.columns import COLUMN_NAMES
 from pipelines.styles import find_style
-from tests.benchmarks.scoring import metrics, plots, splits, tables
+from tests.benchmarks.scoring import alarms, metrics, plots, splits, tables
 from tests.benchmarks.scoring.cases import (
     Bench,
     Table,
@@ -102,6 +102,7 @@ def judge(calibration: Calibration, normal: Table, faulty: Table) -> tables.Resu
         rows=faulty.rows,
         scored=scored,
         shipped_p=np.array([one.p_anomaly for one in judged]),
+        p_source=np.array([one.p_source for one in judged]),
         reasons=np.array([one.reason for one in judged]),
     )
 
@@ -116,6 +117,7 @@ def report(results: tables.Results, title: str) -> None:
             print(f"\n{group}\n{frame.to_string(index=False, float_format='%.3f')}")
     print(f"\n{tables.by_teaching(results).to_string(index=False, float_format='%.3f')}")
     print(f"\n{tables.benign_lines(results).to_string(index=False, float_format='%.3f')}")
+    print(f"\n{alarms.by_run(results).to_string(index=False, float_format='%.3f')}")
     print("", *tables.summary(results), sep="\n")
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageEnhance
 from sklearn.metrics import roc_auc_score
 
 from tests.benchmarks import photos
-from tests.benchmarks.scoring import cases, metrics, splits, tables
+from tests.benchmarks.scoring import alarms, cases, metrics, splits, tables
 from tests.benchmarks.scoring.detectors import Scored
 
 _HERE = Path(__file__).parent / "scoring"
@@ -111,11 +111,29 @@ def test_kinds_that_calibrations_are_taught_are_told_from_those_they_have_never_
     rows = pd.DataFrame({"kind": kinds, "group": group, "severity": [0, *4 * [tables.MILD]]})
     scores, p = np.array([1.0, 2.0, 0.5, 3.0, 0.5]), np.array([0.5, 0.01, 0.5, 0.04, 0.5])
     scored = {tables.SHIPPED: Scored(scores=scores, reference=scores)}
-    results = tables.Results(rows=rows, scored=scored, shipped_p=p, reasons=np.full(5, "unknown"))
+    results = tables.Results(
+        rows=rows, scored=scored, shipped_p=p, p_source=p, reasons=np.full(5, "unknown")
+    )
     found = tables.by_teaching(results).set_index("kinds")
     assert found["AUROC"].to_dict() == {"taught": 0.5, "listed, not taught": 1.0, "unlisted": 0.0}
     assert found["TPR@1%"].tolist() == [0.5, 0.0, 0.0]
     assert found["TPR@5%"].tolist() == [0.5, 1.0, 0.0]
+
+
+def test_runs_of_one_kind_are_stopped_by_what_their_outputs_have_in_common():
+    even, low = np.linspace(0.05, 0.95, 10), np.full(10, 0.02)
+    kinds = {"clean": (even, even), "snow": (low, even), "wrong_norm": (even, low)}
+    rows = pd.DataFrame({"kind": [kind for kind in kinds for _ in range(10)], "seed": 0})
+    rows["group"] = rows["kind"].map({"clean": "clean", "snow": "benign", "wrong_norm": "fault"})
+    rows["severity"] = 4 * (rows["kind"] == "wrong_norm")
+    p_source, p = (np.concatenate([pair[index] for pair in kinds.values()]) for index in (0, 1))
+    results = tables.Results(
+        rows=rows, scored={}, shipped_p=p, p_source=p_source, reasons=np.full(30, "unknown")
+    )
+    found = alarms.by_run(results).set_index("all images")
+    assert found["stopped, 8"].to_dict() == {"clean": 0, "snow": 0, "wrong_norm": 1}
+    assert found["other photos, 8"].to_dict() == {"clean": 0, "snow": 1, "wrong_norm": 0}
+    assert found[["stopped, 12", "other photos, 20"]].isna().all(axis=None)
 
 
 def test_rows_measured_against_other_paintings_or_places_are_not_taken_from_the_cache(tmp_path):

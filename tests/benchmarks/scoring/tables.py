@@ -25,6 +25,7 @@ class Results:
     rows: pd.DataFrame
     scored: Mapping[str, Scored]
     shipped_p: np.ndarray
+    p_source: np.ndarray
     reasons: np.ndarray
 
     def p(self, detector: str) -> np.ndarray:
