@@ -17,10 +17,13 @@ from ganst.correction.likeness import (
     close_to_the_photo,
     closer_than_the_networks,
     decoys,
-    detail_given_back,
     in_the_photos_colours,
-    photo_in_one_place,
     shows_in_one_place,
+)
+from ganst.correction.photo_share import (
+    detail_given_back,
+    little_of_the_way,
+    photo_in_one_place,
 )
 from ganst.scoring.calibration import FAMILIES
 from ganst.scoring.canonical import open_canvas
@@ -201,12 +204,13 @@ def _closer_than_the_networks(
     told = closer_than_the_networks(columns, known.columns, bench.calibration, is_sound=is_sound)
     if told or known.pixels is None:
         return told
-    in_one_place = (
+    by_place_and_way = (
         photo_in_one_place(source, candidate, known.pixels)
+        or little_of_the_way(source, candidate, known.pixels)
         if is_sound
         else shows_in_one_place(columns, bench.calibration)
     )
-    return in_one_place or detail_given_back(
+    return by_place_and_way or detail_given_back(
         source, candidate, known.pixels, () if is_sound else bench.others
     )
 

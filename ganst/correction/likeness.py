@@ -5,7 +5,6 @@ A content score is best when the photo is given back, a colour score when the pa
 
 from __future__ import annotations
 
-import statistics
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,16 +49,6 @@ _COARSE_SIGMA = 16.0  # pixels of the canonical copy
 _CHROMA_SHARE = 0.25
 _ROUNDING = 0.01  # levels of 8 bit give greys a share, too
 _OF_THE_LEAST = 0.5  # of what good outputs of the run have: a style may have few colours
-# How much of the detail that the network takes out is in again: half of it in half blends, nudged or not;
-# 0.24 and less in what strategies made of eight photos by either style, 0.52 and more of light alone.
-_MOST_GIVEN_BACK = 0.35
-_LEAST_TAKEN = 0.1  # of detail that is all but kept no share can be told
-_COLOURS_KEPT = 0.2  # of the way from the photo's colours to the network's
-_LEAST_CHANGE = 1.0  # levels of colour; by less nothing is told of greys
-# A quarter of either side is a place. Of the change that the network makes of the photo there, good candidates
-# of 24 photos by either style had 0.30 and more in every place, those with the photo pasted in 0.17 and less.
-_PLACE, _MOST_UNCHANGED = 4, 0.22
-_NO_CHANGE = 1.0  # levels: where the network changes no more, nothing is told
 _TINY = 1e-6
 _THUMB = 16  # cells a side
 _ALIKE = 0.95  # correlation of thumbnails from which two outputs count as one picture
@@ -135,50 +124,6 @@ def closer_than_the_networks(
     return f"too close to the photo: {gained:+.1f} σ from what the network makes of it"
 
 
-def detail_kept(source: Tensor, output: Tensor) -> float:
-    """How much of the photo's finest detail an output has: the slope of its regression on the photo's.
-
-    Of uint8 `[3, H, W]` both. Noise and strokes that are laid over it do not change it on average, as they do
-    a correlation. 1 for the photo, 0 where nothing of it is left or was in it, less than 0 for its negative.
-    """
-    photo, other = (_finest(image) for image in (source, output))
-    return float((photo * other).sum() / photo.square().sum().clamp_min(_TINY))
-
-
-def detail_given_back(
-    source: Tensor,
-    candidate: Tensor,
-    rendering: Tensor,
-    others: Sequence[tuple[Tensor, Tensor]] = (),
-) -> str | None:
-    """Say so where much of the detail that the network takes out of the photo is in the candidate again.
-
-    A blend with the photo has its share of it, whatever else is done to it. Edges given back in light
-    alone (`RestoredStructure`) are no blend. `others`, where the rendering is not sound: photos and their good
-    outputs, which may keep more than that one.
-    """
-    kept = [detail_kept(source, rendering), 0.0]
-    kept += [statistics.median(detail_kept(*pair) for pair in others)] if others else []
-    usual = max(kept)
-    share = (detail_kept(source, candidate) - usual) / max(1 - usual, _LEAST_TAKEN)
-    if share <= _MOST_GIVEN_BACK or _is_of_light(source, candidate, rendering):
-        return None
-    return f"too close to the photo: {share:.0%} of the detail that the network takes out of it is back"
-
-
-def photo_in_one_place(source: Tensor, candidate: Tensor, rendering: Tensor) -> str | None:
-    """Say so where a place of the photo is all but unchanged that the network changes.
-
-    Uint8 `[3, H, W]` all. The means that other guards look at have three quarters of a good output in them.
-    """
-    photo = canonical(source).float()
-    mine, networks = (_change_by_place(photo, one) for one in (candidate, rendering))
-    least = float(((mine + _NO_CHANGE) / (networks + _NO_CHANGE)).min())
-    if least > _MOST_UNCHANGED:
-        return None
-    return f"the photo shows in one place: changed by {least:.0%} of what the network changes there"
-
-
 def shows_in_one_place(columns: Mapping[str, float], calibration: Calibration) -> str | None:
     """The same where the network's own output is faulty: by what outputs of the calibration have."""
     told = _beyond("l_photo", +1, calibration.residuals(columns), calibration)
@@ -240,31 +185,6 @@ def _beyond(
     if sign * (found - limit) > slack:
         return f"{name} {found:+.1f} σ, limit {limit:+.1f} σ"
     return None
-
-
-def _change_by_place(photo: Tensor, output: Tensor) -> Tensor:
-    change = (canonical(output).float() - photo).abs().mean(dim=0)[None, None]
-    sides = [max(1, length // _PLACE) for length in change.shape[2:]]
-    return F.avg_pool2d(change, sides, stride=[max(1, side // 3) for side in sides])
-
-
-def _finest(image: Tensor) -> Tensor:
-    light = 255 * native_light(image)[None]
-    # From one of its own pixels on: what is plain is 0 and stays it, where a blur would round any other level.
-    light = light - light[:, :1, :1]
-    return light - blur(light, 1.0)
-
-
-def _is_of_light(source: Tensor, candidate: Tensor, rendering: Tensor) -> bool:
-    """Whether `candidate` has the colours of `rendering`; not where those are the photo's own."""
-    photo, mine, networks = (_chroma(canonical(one)) for one in (source, candidate, rendering))
-    changed, off = (float(one.sub(networks).square().mean().sqrt()) for one in (photo, mine))
-    return changed > _LEAST_CHANGE and off < _COLOURS_KEPT * changed
-
-
-def _chroma(image: Tensor) -> Tensor:
-    colours = image.float() - 255 * native_light(image)
-    return blur(colours, 2.0)  # wider than what JPEG leaves of colours
 
 
 def _thumbnail(image: Tensor) -> Tensor:

@@ -518,3 +518,17 @@ def test_the_photo_left_in_the_middle_is_refused_beside_a_sound_and_a_faulty_ren
     verdict = try_it(GOOD, candidate, noisy, rendering=noisy)
     assert "σ, limit" in verdict.reason
     assert verdict.reason.startswith("the photo shows in one place")
+
+
+def test_a_half_blend_that_no_column_tells_is_refused_beside_a_sound_rendering_alone(
+    stand_in, try_it, monkeypatch
+):
+    photo, output = stand_in.pair(GOOD)
+    candidate = to_pixels((photo.float() + output.float()) / 2)
+    for name in ("_not_normal", "_loses_a_family", "closer_than_the_networks"):
+        monkeypatch.setattr(acceptance, name, lambda *_given, **_named: None)
+    monkeypatch.setattr(acceptance, "close_to_the_photo", lambda *_given: None)
+    verdict = try_it(GOOD, candidate, 255 - output, rendering=output)
+    assert "50% of the way to what the network makes of it" in verdict.reason
+    noisy = to_pixels(output.float() + 60 * torch.randn(output.shape))
+    assert "of the way" not in try_it(GOOD, candidate, noisy, rendering=noisy).reason
