@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.attempts import attempt_keys, lineage
+from pipelines.attempts import attempt_keys, lineage, read_attempts
 from pipelines.cluster import count_workers
 from pipelines.config import ComputeConfig
 from pipelines.errors import StaleSourceError, UndecodableImageError
@@ -27,7 +27,16 @@ from pipelines.placing import first_output
 from pipelines.progress import OnProgress, StageSummary
 from pipelines.runs import FIRST_CHECKPOINT, Run, RunFolder, first_params, record
 from pipelines.schema import CATALOG, attempts_schema
-from pipelines.shards import Items, Shard, ShardCount, joined, plan_rows, run_shards, summarize
+from pipelines.shards import (
+    ROW_KEY,
+    Items,
+    Shard,
+    ShardCount,
+    joined,
+    plan_rows,
+    run_shards,
+    summarize,
+)
 from pipelines.storage import open_root
 from pipelines.style_folders import notes_on_copies
 from pipelines.stylize import one_thread, read_source
@@ -62,7 +71,8 @@ def score(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = Non
     """
     known = load_calibration(str(run.style_path))
     record(run, calibration_id=known[1] if known else None)
-    outputs, before = plan_outputs(run), attempt_keys(run.folder)
+    outputs = plan_outputs(run)
+    before = read_attempts(run.folder, *ROW_KEY, "calibration_id")
     plan = plan_rows(
         STAGE,
         Items(outputs, lambda row: FirstOutput(**row)),
@@ -78,7 +88,27 @@ def score(run: Run, compute: ComputeConfig, on_progress: OnProgress | None = Non
     done = pc.sum(pc.is_in(joined(outputs), value_set=joined(after))).as_py() or 0
     home = Path(run.config.home) if run.config.home else None
     summary = summarize(plan, failed, committed=done, rejected=0)
-    return replace(summary, notes=notes_on_copies(run.pack.path, home))
+    notes = _notes_on_older_scores(run, outputs, before, known[1] if known else None)
+    return replace(summary, notes=notes_on_copies(run.pack.path, home) + notes)
+
+
+def _notes_on_older_scores(
+    run: Run, outputs: pa.Table, attempts: pa.Table, calibration_id: str | None
+) -> tuple[str, ...]:
+    """Scores are never changed: who has calibrated since must know that these are of before."""
+    if calibration_id is None:
+        return ()
+    judged_by = attempts["calibration_id"].filter(
+        pc.is_in(joined(attempts), value_set=joined(outputs))
+    )
+    is_older = pc.fill_null(pc.not_equal(judged_by, calibration_id), True)
+    older = pc.sum(is_older).as_py() or 0
+    if not older:
+        return ()
+    return (
+        f"{older:,} of {outputs.num_rows:,} outputs keep the scores of before {run.pack.name} was calibrated as it is"
+        " now: a new RUN folder has all of them judged by its present calibration",
+    )
 
 
 def plan_outputs(run: Run) -> pa.Table:

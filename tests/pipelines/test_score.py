@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from ganst.models.stylepack import CALIBRATION_FILE, StylePack, load_stylepack
-from ganst.scoring.calibration import CalibrationError
+from ganst.scoring.calibration import Calibration, CalibrationError
 from ganst.scoring.columns import COLUMN_NAMES
 from pipelines import style_folders
 from pipelines.attempts import read_attempts
@@ -65,6 +66,33 @@ def test_a_calibration_of_ones_own_that_does_not_count_is_a_note(
     make_style(tmp_path / "home")
     run = stylized_run(tmp_path, calibrated_pack, 1, home=str(tmp_path / "home"))
     assert "toy has other weights than the bundled toy" in "".join(score(run, SERIAL).notes)
+
+
+def test_outputs_that_were_scored_before_a_calibration_are_told_and_keep_their_rows(
+    tmp_path, calibrated_pack
+):
+    folder = tmp_path / "mine" / "toy"
+    shutil.copytree(calibrated_pack.path, folder)
+    file, made = folder / CALIBRATION_FILE, (folder / CALIBRATION_FILE).read_bytes()
+    file.unlink()
+    run = stylized_run(tmp_path, load_stylepack(folder), 2)
+    assert score(run, SERIAL).notes == ()
+    file.write_bytes(made)
+    before = tree(Path(str(run.folder.attempts)))
+    (note,) = score(run, SERIAL).notes
+    assert note.startswith("2 of 2 outputs keep the scores of before toy was calibrated")
+    assert tree(Path(str(run.folder.attempts))) == before
+
+    (tmp_path / "photos" / "c2.png").write_bytes((tmp_path / "photos" / "a0.png").read_bytes())
+    ingest(run, SERIAL)
+    stylize(run, SERIAL)
+    assert score(run, SERIAL).notes[0].startswith("2 of 3 outputs keep")
+    assert rows(run)["c2.png"]["score_status"] == "scored"
+
+    calibration = Calibration.from_bytes(made)
+    limits = calibration.limits + 1
+    file.write_bytes(replace(calibration, limits=limits).to_bytes())
+    assert score(run, SERIAL).notes[0].startswith("3 of 3 outputs keep")
 
 
 def test_the_cut_into_shards_does_not_change_a_row(tmp_path, calibrated_pack):
