@@ -98,15 +98,15 @@ def _notes_on_older_scores(
     """Scores are never changed: who has calibrated since must know that these are of before."""
     if calibration_id is None:
         return ()
-    judged_by = attempts["calibration_id"].filter(
-        pc.is_in(joined(attempts), value_set=joined(outputs))
-    )
-    is_older = pc.fill_null(pc.not_equal(judged_by, calibration_id), True)
-    older = pc.sum(is_older).as_py() or 0
-    if not older:
+    is_older = pc.fill_null(pc.not_equal(attempts["calibration_id"], calibration_id), True)
+    older = attempts.filter(is_older)
+    if older.num_rows == 0:  # as a rule: no keys are joined then
+        return ()
+    count = pc.sum(pc.is_in(joined(older), value_set=joined(outputs))).as_py()
+    if count == 0:
         return ()
     return (
-        f"{older:,} of {outputs.num_rows:,} outputs keep the scores of before {run.pack.name} was calibrated as it is"
+        f"{count:,} of {outputs.num_rows:,} outputs keep the scores of before {run.pack.name} was calibrated as it is"
         " now: a new RUN folder has all of them judged by its present calibration",
     )
 

@@ -20,11 +20,7 @@ from ganst.correction.likeness import (
     in_the_photos_colours,
     shows_in_one_place,
 )
-from ganst.correction.photo_share import (
-    detail_given_back,
-    little_of_the_way,
-    photo_in_one_place,
-)
+from ganst.correction.photo_share import detail_given_back, too_little_changed
 from ganst.scoring.calibration import FAMILIES
 from ganst.scoring.canonical import open_canvas
 from ganst.scoring.measuring import measure
@@ -204,13 +200,12 @@ def _closer_than_the_networks(
     told = closer_than_the_networks(columns, known.columns, bench.calibration, is_sound=is_sound)
     if told or known.pixels is None:
         return told
-    by_place_and_way = (
-        photo_in_one_place(source, candidate, known.pixels)
-        or little_of_the_way(source, candidate, known.pixels)
+    shows = (
+        too_little_changed(source, candidate, known.pixels)
         if is_sound
         else shows_in_one_place(columns, bench.calibration)
     )
-    return by_place_and_way or detail_given_back(
+    return shows or detail_given_back(
         source, candidate, known.pixels, () if is_sound else bench.others
     )
 

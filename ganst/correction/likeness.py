@@ -125,7 +125,10 @@ def closer_than_the_networks(
 
 
 def shows_in_one_place(columns: Mapping[str, float], calibration: Calibration) -> str | None:
-    """The same where the network's own output is faulty: by what outputs of the calibration have."""
+    """Say so where one place has more of the photo than outputs of the calibration have.
+
+    For candidates whose network's own output is faulty: it cannot say what is done to the photo there.
+    """
     told = _beyond("l_photo", +1, calibration.residuals(columns), calibration)
     return told and f"the photo shows in one place: {told}"
 

@@ -59,10 +59,10 @@ def _upgraded(
     header: dict[str, Any], arrays: dict[str, np.ndarray]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A file of an older layout as one of this, which judges as it did; what is none is left as it is."""
-    layout = header.get("layout")
-    if (layout, header.get("scorer_version")) not in _OLDER:
+    version = (header.get("layout"), header.get("scorer_version"))
+    if version not in _OLDER:
         return header, arrays
-    for add in _STEPS[_OLDER.index((layout, header["scorer_version"])) :]:
+    for add in _STEPS[_OLDER.index(version) :]:
         arrays = arrays | add(arrays)
     return header | {"layout": LAYOUT, "scorer_version": SCORER_VERSION}, arrays
 

@@ -1,18 +1,16 @@
 """Does a run's alarm say what has happened to all of its images? Runs are drawn from the tested rows."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
-from ganst.scoring.run_alarm import run_alarm
+from ganst.scoring.run_alarm import RunAlarm, run_alarm
 from tests.benchmarks.scoring.cases import MODEL_KINDS
 from tests.benchmarks.scoring.tables import Results
 
 SIZES = (8, 12, 20)
 _DRAWS = 400
 _WHOLE_RUNS = (*MODEL_KINDS, "wrong_style")
-_STOPPED, _OTHER_PHOTOS = ("outputs", "both"), ("sources", "both")
+_OTHER_PHOTOS = ("sources", "both")
 
 
 def by_run(results: Results, seed: int = 0) -> pd.DataFrame:
@@ -30,21 +28,21 @@ def by_run(results: Results, seed: int = 0) -> pd.DataFrame:
         mask = (chosen & (rows["kind"] == kind) & (rows["severity"] == severity)).to_numpy()
         line: dict[str, object] = {"all images": kind, "severity": severity}
         for size in SIZES:
-            states = _states(results.p_source[mask], results.shipped_p[mask], size, random)
-            line[f"stopped, {size}"] = _share(states, _STOPPED)
-            line[f"other photos, {size}"] = _share(states, _OTHER_PHOTOS)
+            alarms = _alarms(results.p_source[mask], results.shipped_p[mask], size, random)
+            line[f"stopped, {size}"] = _mean([one.stops_correction for one in alarms])
+            line[f"other photos, {size}"] = _mean([one.state in _OTHER_PHOTOS for one in alarms])
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def _states(
+def _alarms(
     p_source: np.ndarray, p: np.ndarray, size: int, random: np.random.Generator
-) -> list[str]:
+) -> list[RunAlarm]:
     if len(p) < size:
         return []
     draws = [random.choice(len(p), size, replace=False) for _ in range(_DRAWS)]
-    return [run_alarm(p_source[drawn], p[drawn], np.arange(size)).state for drawn in draws]
+    return [run_alarm(p_source[drawn], p[drawn], np.arange(size)) for drawn in draws]
 
 
-def _share(states: Sequence[str], wanted: Sequence[str]) -> float:
-    return float(np.isin(states, wanted).mean()) if states else np.nan
+def _mean(found: list[bool]) -> float:
+    return float(np.mean(found)) if found else np.nan
